@@ -1,0 +1,67 @@
+"""What a run will do, as data: printed by ``plan``, carried out by ``install`` without asking what is what.
+
+Apart from the orchestrator so that a plan can be printed, saved and compared without a cluster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from kolla_k8s.ports import HelmRequest
+
+
+class Action(StrEnum):
+    """What a step does with its release."""
+
+    INSTALL = "install"
+    CHANGE = "change"
+    UNCHANGED = "unchanged"
+    RECOVER = "recover"
+    REMOVE = "remove"
+
+
+@dataclass(frozen=True, slots=True)
+class GateSpec:
+    """A functional check that must pass before dependants start.
+
+    Attributes:
+        kind: Which check: ``keystone-token``, ``sql``, ``exec``, ``http``...
+        workload: Name of the workload in whose pods it runs.
+        settings: What the kind needs further, from the definition.
+        timeout_s: How long it may stay red after the objects are ready.
+    """
+
+    name: str
+    kind: str
+    workload: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    timeout_s: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One service of the plan: bring its release to the wanted state, wait for its objects, pass its gates.
+
+    Attributes:
+        needs: Names of steps whose gates must be green before this one starts.
+        reason: Why the action is what it is, for people.
+    """
+
+    name: str
+    action: Action
+    reason: str
+    needs: tuple[str, ...]
+    request: HelmRequest
+    gates: tuple[GateSpec, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The whole run: a DAG of steps, sorted by name; needs name steps of the same plan."""
+
+    cloud: str
+    release: str
+    steps: tuple[Step, ...]
