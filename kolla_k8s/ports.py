@@ -8,9 +8,10 @@ measured 15-25 times slower and say nothing that the readiness table needs.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, Protocol
+
+from kolla_k8s.model.plan import HelmRequest
 
 KubeObject = dict[str, Any]
 """A Kubernetes object as JSON: ``apiVersion``, ``kind``, ``metadata`` and the rest."""
@@ -61,18 +62,6 @@ class WatchEvent:
     object: KubeObject | None
 
 
-@dataclass(frozen=True, slots=True)
-class HelmRequest:
-    """One ``helm upgrade --install``: what to install, where, with which values (one dict, already merged)."""
-
-    release: str
-    namespace: str
-    chart: Path | str
-    values: Mapping[str, Any]
-    digest: str = ""
-    labels: Mapping[str, str] = field(default_factory=dict)
-
-
 class Clock(Protocol):
     """Time, so that tests can jump it."""
 
@@ -116,11 +105,18 @@ class Cluster(Protocol):
         """One object, or None when there is none."""
 
     async def list(
-        self, resource: Resource, namespace: str = "", *, labels: str = "", metadata_only: bool = False
+        self,
+        resource: Resource,
+        namespace: str = "",
+        *,
+        labels: str = "",
+        metadata_only: bool = False,
     ) -> list[KubeObject]:
         """All objects of a kind (in a namespace), read with quorum; ``labels`` is a selector."""
 
-    def watch(self, resource: Resource, namespace: str = "", *, labels: str = "") -> AsyncIterator[WatchEvent]:
+    def watch(
+        self, resource: Resource, namespace: str = "", *, labels: str = ""
+    ) -> AsyncIterator[WatchEvent]:
         """List, then follow for ever; survives 410, silence and reconnects.
 
         After a gap it lists again and gives DELETED for what vanished meanwhile. SYNCED follows the first whole list.
@@ -129,13 +125,19 @@ class Cluster(Protocol):
     async def create(self, resource: Resource, body: KubeObject, namespace: str = "") -> KubeObject:
         """Create; ``AlreadyExistsError`` (a ``ConflictError``) when the name is taken."""
 
-    async def replace(self, resource: Resource, body: KubeObject, namespace: str = "") -> KubeObject:
+    async def replace(
+        self, resource: Resource, body: KubeObject, namespace: str = ""
+    ) -> KubeObject:
         """Update with the resourceVersion in ``body`` as precondition; ``ConflictError`` when it moved on."""
 
-    async def patch(self, resource: Resource, name: str, body: KubeObject, namespace: str = "") -> KubeObject:
+    async def patch(
+        self, resource: Resource, name: str, body: KubeObject, namespace: str = ""
+    ) -> KubeObject:
         """JSON merge patch."""
 
-    async def delete(self, resource: Resource, name: str, namespace: str = "", *, uid: str = "") -> None:
+    async def delete(
+        self, resource: Resource, name: str, namespace: str = "", *, uid: str = ""
+    ) -> None:
         """Delete in the background (only that uid, when given); absent is fine."""
 
     async def exec(
@@ -143,7 +145,9 @@ class Cluster(Protocol):
     ) -> ExecResult:
         """Run a command in a container with ``stdin`` as its whole input and wait for its end."""
 
-    async def logs(self, namespace: str, pod: str, container: str, *, previous: bool = False, lines: int = 40) -> str:
+    async def logs(
+        self, namespace: str, pod: str, container: str, *, previous: bool = False, lines: int = 40
+    ) -> str:
         """Last lines of a container's log; empty when there are none (yet)."""
 
     async def server(self) -> Mapping[str, str]:

@@ -1,0 +1,1 @@
+"""What the operator types. Only this room prints and exits."""

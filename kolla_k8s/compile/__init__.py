@@ -1,0 +1,1 @@
+"""From service definitions to Helm charts: load, validate, resolve, render, write."""

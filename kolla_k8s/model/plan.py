@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
-
-from kolla_k8s.ports import HelmRequest
 
 
 class Action(StrEnum):
@@ -39,6 +38,18 @@ class GateSpec:
     workload: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     timeout_s: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class HelmRequest:
+    """One ``helm upgrade --install``: what to install, where, with which values (one dict, already merged)."""
+
+    release: str
+    namespace: str
+    chart: Path | str
+    values: Mapping[str, Any]
+    digest: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""From charts and values to a running cloud: plan, run, judge readiness, gate, report."""

@@ -1,0 +1,1 @@
+"""From charts to a chart repository: package, index, push."""
