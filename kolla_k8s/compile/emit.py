@@ -1,0 +1,64 @@
+"""Write Kubernetes objects as chart templates: plain data with Go expressions in it, never text glued to text.
+
+An object is a dict; ``Go`` stands for a scalar that Helm fills in, ``Block`` for a structure that Helm fills in at the
+right indentation. Everything else is quoted by the YAML library, so no name or value can break out of its place.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from kolla_k8s.yamlio import dump
+
+_TOKEN = re.compile(r"(?P<lead>[ -]*)(?P<key>[^\s:]+: |)(?P<kind>go|block)-expression-(?P<number>\d+)-")
+
+
+class Go(str):
+    """A Go expression that gives one scalar, with its braces: ``{{ .Values.replicas }}``."""
+
+    __slots__ = ()
+
+
+class Block(str):
+    """A Go expression without braces that gives YAML text: ``toYaml .Values.tolerations``."""
+
+    __slots__ = ()
+
+
+def emit(item: dict[str, Any], *, when: str = "") -> str:
+    """Text of a template file with one object.
+
+    Args:
+        item: The object; values may be ``Go`` and ``Block``.
+        when: Go condition without braces; the object exists only where it holds.
+    """
+    expressions: list[str] = []
+    text = dump(_marked(item, expressions))
+    body = "\n".join(_unmarked(line, expressions) for line in text.splitlines()) + "\n"
+    return f"{{{{- if {when} }}}}\n{body}{{{{- end }}}}\n" if when else body
+
+
+def _marked(item: Any, expressions: list[str]) -> Any:
+    match item:
+        case Go() | Block():
+            expressions.append(str(item))
+            kind = "go" if isinstance(item, Go) else "block"
+            return f"{kind}-expression-{len(expressions) - 1}-"
+        case dict():
+            return {key: _marked(value, expressions) for key, value in item.items()}
+        case list() | tuple():
+            return [_marked(value, expressions) for value in item]
+        case _:
+            return item
+
+
+def _unmarked(line: str, expressions: list[str]) -> str:
+    found = _TOKEN.fullmatch(line)
+    if found is None:
+        return line
+    expression = expressions[int(found["number"])]
+    if found["kind"] == "go":
+        return f"{found['lead']}{found['key']}{expression}"
+    indent = len(found["lead"]) + 2
+    return f"{found['lead']}{found['key'].rstrip()} {{{{- {expression} | nindent {indent} }}}}"

@@ -1,0 +1,239 @@
+"""The bootstrap Job, its record and rights, and periodic tasks.
+
+The Job is named by what it does; pods wait for that name's digest in the record, not for the Job.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kolla_k8s.compile.emit import Block, Go
+from kolla_k8s.compile.network import policy
+from kolla_k8s.compile.objects import config_map, labels, metadata
+from kolla_k8s.compile.pod import (
+    TOOLS,
+    PodPlan,
+    container,
+    limit_env,
+    pod_spec,
+    process_mounts,
+    requests_and_limits,
+    token_mount,
+    tool_mounts,
+)
+from kolla_k8s.compile.podfile import bootstrap_podfile, secrets_named
+from kolla_k8s.model.catalog import Catalog, database_secret, messaging_secret, secret_ref
+from kolla_k8s.model.service import Bootstrap, Periodic, Service
+
+Pairs = list[tuple[str, str]]
+Objects = dict[str, tuple[dict[str, Any], str]]
+INIT = ["python3", f"{TOOLS}/init.py"]
+BOOTSTRAP = ["python3", f"{TOOLS}/bootstrap.py"]
+
+
+def bootstrap_objects(catalog: Catalog, service: Service) -> Objects:
+    """Template file name -> object and condition: the record, its rights, the Job's file, policy and the Job."""
+    bootstrap = service.spec.bootstrap
+    if bootstrap is None:
+        return {}
+    record = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": metadata(service, f"{service.name}-bootstrap", "bootstrap"),
+    }
+    rule = {
+        "apiGroups": [""],
+        "resources": ["configmaps"],
+        "resourceNames": [f"{service.name}-bootstrap"],
+        "verbs": ["get", "patch"],
+    }
+    return {
+        "bootstrap-record-configmap": (record, ""),
+        "bootstrap-configmap": (config_map(service, "bootstrap", ("init.py", "bootstrap.py")), ""),
+        "bootstrap-networkpolicy": (policy(catalog, service, "bootstrap"), ".Values.global.networkPolicy"),
+        **_rights(service, service.name, "bootstrap", rule),
+        "bootstrap-job": (_job(service), ""),
+    }
+
+
+def bootstrap_pod(catalog: Catalog, service: Service) -> dict[str, Any]:
+    """Spec of the bootstrap Job's pod, the input of its digest."""
+    bootstrap = service.spec.bootstrap
+    assert bootstrap is not None  # noqa: S101 - callers ask first
+    plan = PodPlan(
+        catalog=catalog,
+        service=service,
+        key="bootstrap",
+        config_name='include "@@.configName" (dict "root" $ "pod" "bootstrap")',
+        files={name: service.spec.config[name].path for name in bootstrap.config},
+        volumes=dict(bootstrap.volumes),
+        needs_token=True,
+    )
+    steps = _steps(plan)
+    init = [_prepare(plan, bootstrap), *steps[:-1]]
+    more = {"restartPolicy": "Never", "serviceAccountName": service.name, "terminationGracePeriodSeconds": 5}
+    return pod_spec(plan, {"init": init, "main": [steps[-1]]}, **more)
+
+
+def _job(service: Service) -> dict[str, Any]:
+    about = metadata(service, "", "bootstrap")
+    about["name"] = Go(f'{{{{ printf "{service.name}-bootstrap-%s" (include "@@.bootstrapDigest" $) }}}}')
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": about,
+        "spec": {
+            "backoffLimit": 6,
+            "template": {
+                "metadata": {"labels": Block('include "@@.bootstrapLabels" $')},
+                "spec": Block('include "@@.bootstrapPod" $'),
+            },
+        },
+    }
+
+
+def bootstrap_labels(catalog: Catalog, service: Service) -> dict[str, Any]:
+    """Labels of the bootstrap Job's pod: it may reach what its built-in steps talk to."""
+    return labels(service, "bootstrap", [*catalog.needs(service.name), service.name])
+
+
+def _prepare(plan: PodPlan, bootstrap: Bootstrap) -> dict[str, Any]:
+    contents = [plan.service.spec.config[file] for file in bootstrap.config]
+    pairs = secrets_named(plan.service, [c.content for c in contents])
+    made = container("prepare", bootstrap.image, [*INIT, "prepare"], requests_and_limits(bootstrap.resources))
+    record = {"name": "BOOTSTRAP_RECORD", "value": f"{plan.service.name}-bootstrap"}
+    made["env"] = [*made["env"], record, *limit_env(_last(plan.service))]
+    tmp = {"name": "tmp", "mountPath": "/tmp"}  # noqa: S108 - in the container
+    mounts = [*tool_mounts(plan), *plan.secret_mount("prepare", pairs), token_mount(), tmp]
+    return {**made, "volumeMounts": mounts}
+
+
+def _last(service: Service) -> str:
+    return "identity" if _registers_after(service) else "record"
+
+
+def _registers_after(service: Service) -> bool:
+    """Keystone itself can only register once its own pods, which wait for the record, answer."""
+    has_identity = bool(service.spec.identity.services or service.spec.identity.users)
+    return has_identity and "keystone" not in service.spec.needs.start
+
+
+def _steps(plan: PodPlan) -> list[dict[str, Any]]:
+    service = plan.service
+    podfile = bootstrap_podfile(plan.catalog, service)
+    made = []
+    if "databases" in podfile:
+        own = [(service.name, database_secret(service, name)) for name in service.spec.databases]
+        made.append(_step(plan, "databases", BOOTSTRAP, [("mariadb", "root-password"), *own]))
+    if "messaging" in podfile:
+        own = [(service.name, messaging_secret(service, name)) for name in service.spec.messaging]
+        made.append(_step(plan, "messaging", BOOTSTRAP, [("rabbitmq", "admin-password"), *own]))
+    for name, step in podfile["steps"].items():
+        made.append(_step(plan, name, [*INIT, "step"], secrets_named(service, step["run"])))
+    record = _step(plan, "record", BOOTSTRAP, [], has_token=True)
+    if "identity" not in podfile:
+        return [*made, record]
+    users = [(service.name, user.password) for user in service.spec.identity.users.values()]
+    identity = _step(plan, "identity", BOOTSTRAP, [("keystone", "admin-password"), *users])
+    return [*made, record, identity] if _registers_after(service) else [*made, identity, record]
+
+
+def _step(plan: PodPlan, name: str, command: list[str], pairs: Pairs, *, has_token: bool = False) -> dict[str, Any]:
+    bootstrap = plan.service.spec.bootstrap
+    assert bootstrap is not None  # noqa: S101 - callers ask first
+    made = container(name, bootstrap.image, [*command, name], requests_and_limits(bootstrap.resources))
+    if has_token:
+        made["env"] = [
+            *made["env"],
+            {"name": "BOOTSTRAP_RECORD", "value": f"{plan.service.name}-bootstrap"},
+            {"name": "JOB_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['job-name']"}}},
+        ]
+    token = [token_mount()] if has_token else []
+    tools = {"name": "kolla-k8s", "mountPath": TOOLS, "readOnly": True}
+    fresh = {"name": "rendered", "mountPath": "/run/kolla-k8s/rendered", "readOnly": True}
+    mounts = [tools, fresh, *plan.secret_mount(name, pairs), *token, *process_mounts(plan)]
+    return {**made, "volumeMounts": mounts}
+
+
+def _rights(service: Service, account: str, component: str, rule: dict[str, Any]) -> Objects:
+    about = metadata(service, account, component)
+    subject = {"kind": "ServiceAccount", "name": account, "namespace": Go("{{ .Release.Namespace }}")}
+    return {
+        f"{component}-serviceaccount": (
+            {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": about, "automountServiceAccountToken": False},
+            "",
+        ),
+        f"{component}-role": (
+            {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": about, "rules": [rule]},
+            "",
+        ),
+        f"{component}-rolebinding": (
+            {
+                "apiVersion": "rbac.authorization.k8s.io/v1",
+                "kind": "RoleBinding",
+                "metadata": about,
+                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": account},
+                "subjects": [subject],
+            },
+            "",
+        ),
+    }
+
+
+def periodic_objects(catalog: Catalog, service: Service, name: str) -> Objects:
+    """Objects of a periodic task: its file, rights, policy and CronJob."""
+    task = service.spec.periodic[name]
+    account = f"{service.name}-{name}"
+    found: Objects = {
+        f"{name}-configmap": (config_map(service, name, ("init.py", "rotate.py")), ""),
+        f"{name}-networkpolicy": (policy(catalog, service, name), ".Values.global.networkPolicy"),
+        f"{name}-cronjob": (_cron_job(catalog, service, name), ""),
+    }
+    if task.rotate:
+        secret = secret_ref(service, task.rotate.secret).secret
+        rule = {"apiGroups": [""], "resources": ["secrets"], "resourceNames": [secret], "verbs": ["get", "update"]}
+        found |= _rights(service, account, name, rule)
+    return found
+
+
+def _cron_job(catalog: Catalog, service: Service, name: str) -> dict[str, Any]:
+    task = service.spec.periodic[name]
+    template = {
+        "metadata": {"labels": labels(service, name, catalog.needs(service.name))},
+        "spec": _periodic_pod(catalog, service, name, task),
+    }
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": metadata(service, f"{service.name}-{name}", name),
+        "spec": {
+            "schedule": Go(f'{{{{ (index .Values.periodic "{name}").schedule | quote }}}}'),
+            "concurrencyPolicy": "Forbid",
+            "startingDeadlineSeconds": 3600,
+            "successfulJobsHistoryLimit": 1,
+            "failedJobsHistoryLimit": 1,
+            "jobTemplate": {"spec": {"backoffLimit": 2, "template": template}},
+        },
+    }
+
+
+def _periodic_pod(catalog: Catalog, service: Service, name: str, task: Periodic) -> dict[str, Any]:
+    plan = PodPlan(
+        catalog=catalog,
+        service=service,
+        key=name,
+        config_name=f'include "@@.configName" (dict "root" $ "pod" "{name}")',
+        needs_token=True,
+    )
+    if task.rotate:
+        secret = secret_ref(service, task.rotate.secret).secret
+        rotate = task.rotate
+        command = ["python3", f"{TOOLS}/rotate.py", secret, str(rotate.max_active_keys), str(rotate.min_age_s)]
+    else:
+        command = list(task.run or [])
+    made = container(name, task.image, command, requests_and_limits(task.resources))
+    tools = {"name": "kolla-k8s", "mountPath": TOOLS, "readOnly": True}
+    made["volumeMounts"] = [tools, token_mount(), *process_mounts(plan)]
+    account = f"{service.name}-{name}" if task.rotate else "default"
+    more = {"restartPolicy": "Never", "serviceAccountName": account}
+    return pod_spec(plan, {"init": [], "main": [made]}, **more)

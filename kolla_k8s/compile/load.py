@@ -1,0 +1,95 @@
+"""Read the definitions of a folder into models and say everything that is wrong with all of them at once.
+
+What one definition cannot know of another is left to ``validate``. The order of files does not matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from kolla_k8s.errors import OutsideError, Problem, UserFilesError
+from kolla_k8s.model.service import Service
+from kolla_k8s.yamlio import Document, load, problems_from_pydantic
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A service and the file it was read from, for places in messages."""
+
+    service: Service
+    document: Document
+
+
+def load_definitions(folder: Path, release: str) -> dict[str, Definition]:
+    """Read every ``*.yaml`` of a folder, resolved for one OpenStack release, by service name.
+
+    Raises:
+        UserFilesError: With all problems of all files.
+        OutsideError: The folder cannot be read or holds no definition.
+    """
+    files = sorted(folder.glob("*.yaml")) if folder.is_dir() else []
+    if not files:
+        raise OutsideError(str(folder), "holds no service definition", "name the folder with --definitions")
+    problems: list[Problem] = []
+    found: dict[str, Definition] = {}
+    for file in files:
+        try:
+            definition = load_definition(file, release)
+        except UserFilesError as error:
+            problems.extend(error.problems)
+            continue
+        problems.extend(_misnamed(file, definition, found))
+        found[definition.service.name] = definition
+    if problems:
+        raise UserFilesError(problems)
+    return found
+
+
+def load_definition(file: Path, release: str) -> Definition:
+    """Read one definition; raises ``UserFilesError`` with all its problems."""
+    document = load(file)
+    data = for_release(document.data, release)
+    try:
+        return Definition(Service.model_validate(data), document)
+    except ValidationError as error:
+        raise UserFilesError(problems_from_pydantic(error, document)) from None
+
+
+def for_release(data: Any, release: str) -> Any:
+    """Lay the merge patch of a release over ``spec``; a definition without one is given back as it is."""
+    patch = data.get("releases", {}).get(release) if isinstance(data, dict) else None
+    if not isinstance(patch, dict):
+        return data
+    return {**data, "spec": merge_patch(data.get("spec"), patch)}
+
+
+def merge_patch(target: Any, patch: Any) -> Any:
+    """Apply an RFC 7396 merge patch: maps merge, null deletes, anything else replaces.
+
+    >>> merge_patch({"a": 1, "b": {"c": 2}}, {"a": None, "b": {"d": 3}})
+    {'b': {'c': 2, 'd': 3}}
+    """
+    if not isinstance(patch, Mapping):
+        return patch
+    merged = dict(target) if isinstance(target, Mapping) else {}
+    for key, value in patch.items():
+        if value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = merge_patch(merged.get(key), value)
+    return merged
+
+
+def _misnamed(file: Path, definition: Definition, found: Mapping[str, Definition]) -> Iterable[Problem]:
+    name, place = definition.service.name, definition.document.place(("metadata", "name"))
+    if name in found:
+        other = found[name].document.name
+        yield Problem(place, "metadata.name", f'"{name}" is also defined in {other}', "give one of them another name")
+    if file.stem != name:
+        way_out = f"rename the file to {name}.yaml or the service to {file.stem}"
+        yield Problem(place, "metadata.name", f'"{name}" does not match the file\'s name', way_out)

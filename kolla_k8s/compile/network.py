@@ -1,0 +1,83 @@
+"""Network policies: nothing in, nothing out, but the edges that definitions name.
+
+A pod carries a label for each service it needs, and a service lets in the pods that carry its label: so no chart has
+to know the others. Pods on the host's network match no label; ``global.nodeCidrs`` lets them in.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kolla_k8s.compile.emit import Block
+from kolla_k8s.compile.objects import NEEDS, metadata, selector
+from kolla_k8s.model.catalog import Catalog, host_of, is_control, pods_name
+from kolla_k8s.model.service import Service
+
+
+def policy(catalog: Catalog, service: Service, component: str) -> dict[str, Any]:
+    """NetworkPolicy of a workload's pods, or of a Job's when ``component`` is no workload."""
+    workload = service.spec.workloads.get(component)
+    ingress: list[dict[str, Any]] = []
+    own = {"podSelector": {"matchLabels": selector(service, component)}}
+    if workload and (workload.ports or workload.peers):
+        ports = [*workload.ports.values(), *(workload.peers.ports.values() if workload.peers else ())]
+        ingress = [{"from": [own], "ports": _tcp(ports)}]
+        if workload.ports:
+            clients = Block(f'include "@@.clients" (dict "root" $ "label" "{NEEDS}{service.name}")')
+            ingress.append({"from": clients, "ports": _tcp(workload.ports.values())})
+    name = f"{pods_name(service, component)}" if workload else f"{service.name}-{component}"
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": metadata(service, name, component),
+        "spec": {
+            "podSelector": {"matchLabels": selector(service, component)},
+            "policyTypes": ["Ingress", "Egress"],
+            "ingress": ingress,
+            "egress": [*_dns(), *_needs(catalog, service, component), *_own(workload, own), *_api(service, component)],
+        },
+    }
+
+
+def _tcp(ports: Any) -> list[dict[str, Any]]:
+    return [{"port": port, "protocol": "TCP"} for port in ports]
+
+
+def _dns() -> list[dict[str, Any]]:
+    return [{"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]}]
+
+
+def _needs(catalog: Catalog, service: Service, component: str) -> list[dict[str, Any]]:
+    wanted = catalog.needs(service.name)
+    if component == "bootstrap" and service.spec.identity.services and "keystone" not in wanted:
+        wanted = [*wanted, service.name]
+    return [_edge(service, catalog[need]) for need in wanted if host_of(catalog[need])]
+
+
+def _edge(service: Service, need: Service) -> dict[str, Any]:
+    host = host_of(need)
+    assert host is not None  # noqa: S101 - callers ask first
+    target: dict[str, Any] = {"podSelector": {"matchLabels": {"app.kubernetes.io/name": need.name}}}
+    if is_control(service) != is_control(need):
+        space = f'dict "kubernetes.io/metadata.name" .Values.global.namespaces.{host.plane}'
+        target["namespaceSelector"] = {"matchLabels": Block(f"toYaml ({space})")}
+    return {"to": [target], "ports": _tcp(host.ports)}
+
+
+def _own(workload: Any, own: dict[str, Any]) -> list[dict[str, Any]]:
+    if workload is None or not (workload.ports or workload.peers):
+        return []
+    ports = [*workload.ports.values(), *(workload.peers.ports.values() if workload.peers else ())]
+    return [{"to": [own], "ports": _tcp(ports)}]
+
+
+def _api(service: Service, component: str) -> list[dict[str, Any]]:
+    is_task = component not in service.spec.workloads
+    if not (service.spec.bootstrap or is_task):
+        return []
+    return [
+        {
+            "to": Block('include "@@.apiServer" $'),
+            "ports": Block("toYaml .Values.global.apiServer.ports"),
+        }
+    ]

@@ -1,0 +1,49 @@
+"""Find ``${word:argument|filter}`` in a definition: what a pod must have mounted or be told to fill them in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+PLACEHOLDER = re.compile(r"\$\{([a-z]+):([^}|]+)((?:\|[a-z]+(?:=[^}|]*)?)*)\}")
+WORDS = frozenset({"secret", "host", "port", "members", "hosts", "count", "url", "pod", "node", "site", "limit"}) | {
+    "iface",
+    "each",
+    "fact",
+}
+FILTERS = frozenset({"url", "sql", "percent", "default", "public"})
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Placeholder:
+    """One use of a placeholder."""
+
+    word: str
+    argument: str
+    filters: tuple[str, ...] = ()
+
+
+def placeholders(item: Any) -> Iterator[Placeholder]:
+    """Every placeholder in the strings of a structure, keys left out.
+
+    >>> list(placeholders({"a": ["x ${host:mariadb}"]}))
+    [Placeholder(word='host', argument='mariadb', filters=())]
+    """
+    match item:
+        case str():
+            for found in PLACEHOLDER.finditer(item):
+                filters = tuple(part.partition("=")[0] for part in found[3].split("|") if part)
+                yield Placeholder(found[1], found[2], filters)
+        case dict():
+            for value in item.values():
+                yield from placeholders(value)
+        case list() | tuple():
+            for value in item:
+                yield from placeholders(value)
+
+
+def arguments(item: Any, *words: str) -> list[str]:
+    """Arguments of every placeholder with one of these words, each once, sorted."""
+    return sorted({found.argument for found in placeholders(item) if found.word in words})

@@ -1,0 +1,220 @@
+"""Pod specs: one prepare step, the processes, hardened by default.
+
+The same builder makes the pods of workloads, bootstrap Jobs and periodic tasks, so that a rule of the design (a limit,
+a dropped capability) is written once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from kolla_k8s.compile.emit import Block, Go
+from kolla_k8s.compile.podfile import secret_source
+from kolla_k8s.model.catalog import Catalog, is_control, secret_ref
+from kolla_k8s.model.service import Privilege, Resources, Service, Volume
+
+TOOLS = "/kolla-k8s"
+RENDERED = "/run/kolla-k8s/rendered"
+SECRETS = "/run/kolla-k8s/secrets"
+TOKEN = "/run/kolla-k8s/token"  # noqa: S105 - a path
+
+
+@dataclass(slots=True)
+class PodPlan:
+    """What a pod is made of, gathered before it is written down.
+
+    Attributes:
+        key: Name of the pod among those of its service: a workload's, ``bootstrap`` or a periodic task's.
+        config_name: Go expression (without braces) of its ConfigMap's name; empty when it has none.
+        files: Configuration file -> path in the containers.
+    """
+
+    catalog: Catalog
+    service: Service
+    key: str
+    config_name: str = ""
+    files: dict[str, str] = field(default_factory=dict)
+    volumes: dict[str, Volume] = field(default_factory=dict)
+    needs_token: bool = False
+    secret_volumes: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+    def secret_mount(self, name: str, pairs: list[tuple[str, str]]) -> list[dict[str, Any]]:
+        """Mount of exactly these secrets, for the one container that reads them."""
+        if not pairs:
+            return []
+        self.secret_volumes[f"secrets-{name}"] = secret_source(self.catalog, pairs)
+        return [{"name": f"secrets-{name}", "mountPath": SECRETS, "readOnly": True}]
+
+
+def container(name: str, image: str, command: list[str], resources: Any) -> dict[str, Any]:
+    """A hardened container; ``resources`` is a dict or a ``Block``."""
+    return {
+        "name": name,
+        "image": Go(image_expression(image)),
+        "imagePullPolicy": Go("{{ .Values.global.images.pullPolicy }}"),
+        "command": command,
+        "env": list(POD_ENV),
+        "resources": resources,
+        "securityContext": security(None),
+    }
+
+
+POD_ENV = tuple(
+    {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
+    for name, path in {
+        "POD_NAME": "metadata.name",
+        "POD_NAMESPACE": "metadata.namespace",
+        "POD_IP": "status.podIP",
+        "NODE_NAME": "spec.nodeName",
+        "NODE_IP": "status.hostIP",
+    }.items()
+)
+
+
+def image_expression(image: str) -> str:
+    """Go expression of an image's full name: the chart's own, or registry, name and tag of the site."""
+    return f'{{{{ include "@@.image" (dict "root" $ "name" "{image}") | quote }}}}'
+
+
+def security(privilege: Privilege | None) -> dict[str, Any]:
+    """Security context of a container: restricted, but for what a written reason allows."""
+    context: dict[str, Any] = {
+        "allowPrivilegeEscalation": bool(privilege and privilege.privileged),
+        "readOnlyRootFilesystem": not (privilege and privilege.writable_root),
+        "capabilities": {"drop": ["ALL"]},
+    }
+    if privilege is None:
+        return context
+    if privilege.capabilities:
+        context["capabilities"]["add"] = list(privilege.capabilities)
+    if privilege.privileged:
+        context["privileged"] = True
+        del context["capabilities"]
+    if privilege.root:
+        context |= {"runAsUser": 0, "runAsNonRoot": False}
+    return context
+
+
+def requests_and_limits(resources: Resources) -> dict[str, Any]:
+    """Kubernetes' spelling of a definition's resources."""
+    return {
+        "requests": {"cpu": resources.cpu, "memory": resources.memory},
+        "limits": {"cpu": resources.cpu_limit, "memory": resources.memory_limit},
+    }
+
+
+def limit_env(container_name: str) -> list[dict[str, Any]]:
+    """Limits of another container of the pod, as ``LIMIT_MEMORY`` in MiB and ``LIMIT_CPU`` in cores."""
+    return [
+        {
+            "name": f"LIMIT_{kind.upper()}",
+            "valueFrom": {
+                "resourceFieldRef": {
+                    "containerName": container_name,
+                    "resource": f"limits.{kind}",
+                    "divisor": divisor,
+                }
+            },
+        }
+        for kind, divisor in {"memory": "1Mi", "cpu": "1"}.items()
+    ]
+
+
+def token_mount() -> dict[str, Any]:
+    """Mount of the short-lived token."""
+    return {"name": "token", "mountPath": TOKEN, "readOnly": True}
+
+
+def tool_mounts(plan: PodPlan) -> list[dict[str, Any]]:
+    """Mounts of the init program and of the place for rendered files."""
+    if not plan.config_name:
+        return []
+    mounts: list[dict[str, Any]] = [{"name": "kolla-k8s", "mountPath": TOOLS, "readOnly": True}]
+    return [*mounts, {"name": "rendered", "mountPath": RENDERED}]
+
+
+def process_mounts(plan: PodPlan) -> list[dict[str, Any]]:
+    """Mounts of a process: its rendered files one by one, its volumes, a private /tmp."""
+    files: list[dict[str, Any]] = [
+        {"name": "rendered", "mountPath": path, "subPath": name, "readOnly": True}
+        for name, path in sorted(plan.files.items())
+    ]
+    volumes: list[dict[str, Any]] = [_volume_mount(name, volume) for name, volume in plan.volumes.items()]
+    return [{"name": "tmp", "mountPath": "/tmp"}, *volumes, *files]  # noqa: S108 - in the container
+
+
+def _volume_mount(name: str, volume: Volume) -> dict[str, Any]:
+    mount: dict[str, Any] = {"name": name, "mountPath": volume.path}
+    if volume.secret or (volume.host and volume.host.read_only):
+        mount["readOnly"] = True
+    if volume.host and volume.host.propagation != "None":
+        mount["mountPropagation"] = volume.host.propagation
+    return mount
+
+
+def pod_volumes(plan: PodPlan) -> list[dict[str, Any]]:
+    """Every volume of the pod but the claims of a StatefulSet."""
+    volumes: list[dict[str, Any]] = [{"name": "tmp", "emptyDir": {}}]
+    if plan.config_name:
+        name = Go(f"{{{{ {plan.config_name} }}}}")
+        volumes.append({"name": "kolla-k8s", "configMap": {"name": name, "defaultMode": 0o444}})
+        volumes.append({"name": "rendered", "emptyDir": {"medium": "Memory", "sizeLimit": "8Mi"}})
+    volumes += [
+        {"name": name, "projected": {"defaultMode": 0o440, "sources": sources}}
+        for name, sources in plan.secret_volumes.items()
+    ]
+    if plan.needs_token:
+        volumes.append({"name": "token", "projected": {"defaultMode": 0o440, "sources": _token_sources()}})
+    return volumes + [
+        {"name": name, **_source(plan.service, volume)}
+        for name, volume in plan.volumes.items()
+        if volume.persistent is None
+    ]
+
+
+def _token_sources() -> list[dict[str, Any]]:
+    field_ref = {"fieldPath": "metadata.namespace"}
+    return [
+        {"serviceAccountToken": {"path": "token", "expirationSeconds": 3600}},
+        {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+        {"downwardAPI": {"items": [{"path": "namespace", "fieldRef": field_ref}]}},
+    ]
+
+
+def _source(service: Service, volume: Volume) -> dict[str, Any]:
+    if volume.secret:
+        secret = secret_ref(service, volume.secret).secret
+        return {"secret": {"secretName": secret, "defaultMode": 0o440}}
+    if volume.host:
+        return {"hostPath": {"path": volume.host.path, "type": volume.host.type}}
+    return {"emptyDir": {"medium": "Memory"} if volume.scratch == "memory" else {}}
+
+
+def pod_spec(plan: PodPlan, containers: dict[str, list[dict[str, Any]]], **more: Any) -> dict[str, Any]:
+    """The pod's spec around ``init`` and ``main`` containers; ``more`` is laid on top."""
+    user = plan.service.spec.user.uid
+    is_workload = plan.key in plan.service.spec.workloads
+    placed = f'(index .Values.workloads "{plan.key}")' if is_workload else ".Values.global"
+    spec: dict[str, Any] = {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "imagePullSecrets": Block("toYaml .Values.global.images.pullSecrets"),
+        "priorityClassName": Go("{{ .Values.global.priorityClass | quote }}"),
+        "nodeSelector": Block(f"toYaml {placed}.nodeSelector"),
+        "tolerations": Block(f"toYaml {placed}.tolerations"),
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": user,
+            "runAsGroup": user,
+            "fsGroup": user,
+            "fsGroupChangePolicy": "OnRootMismatch",
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        **more,
+    }
+    if not is_control(plan.service):
+        del spec["securityContext"]["runAsNonRoot"]
+    if containers["init"]:
+        spec["initContainers"] = containers["init"]
+    return {**spec, "containers": containers["main"], "volumes": pod_volumes(plan)}

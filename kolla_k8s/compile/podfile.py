@@ -1,0 +1,154 @@
+"""What a pod is told about itself: the JSON file beside ``init.py``, its static part.
+
+The chart adds what only values know: contents of configuration files, members, region and namespaces. Each pod gets
+only the hosts, addresses and files that it uses, so that a change elsewhere does not restart it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from kolla_k8s.compile.placeholders import arguments
+from kolla_k8s.model.catalog import (
+    Catalog,
+    database_secret,
+    derived_secrets,
+    endpoint,
+    host_of,
+    messaging_secret,
+    secret_ref,
+)
+from kolla_k8s.model.service import Service, Workload
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Which configuration files a pod gets, and of each which sections (all where the list is empty)."""
+
+    sections: dict[str, list[str]] = field(default_factory=dict)
+
+
+def workload_files(service: Service, workload: Workload) -> Files:
+    """Files of a workload: those it names, or all."""
+    names = list(service.spec.config) if workload.config is None else workload.config
+    return Files({name: [] for name in names})
+
+
+def workload_podfile(catalog: Catalog, service: Service, workload: Workload) -> dict[str, Any]:
+    """Static part of the file of a workload's pods; empty when they have nothing to wait for and nothing to write."""
+    files = workload_files(service, workload)
+    if not (files.sections or service.spec.needs.start or service.spec.bootstrap):
+        return {}
+    return {"wait": _waits(catalog, service), **_common(catalog, service, files, None)}
+
+
+def bootstrap_podfile(catalog: Catalog, service: Service) -> dict[str, Any]:
+    """Static part of the file of the bootstrap Job: its steps and what the built-in steps create."""
+    bootstrap = service.spec.bootstrap
+    assert bootstrap is not None  # noqa: S101 - callers ask first
+    steps = {name: step.model_dump(include={"run"}) for name, step in bootstrap.steps.items()}
+    built_in: dict[str, Any] = {"steps": {**_schema_steps(service), **steps}}
+    if service.spec.databases:
+        built_in["databases"] = _databases(service)
+    if service.spec.messaging:
+        built_in["messaging"] = _messaging(service)
+    if service.spec.identity.services or service.spec.identity.users:
+        built_in["identity"] = service.spec.identity.model_dump(exclude={"services": {"__all__": {"path", "port"}}})
+    extra = ["keystone"] if "identity" in built_in else []
+    common = _common(catalog, service, Files(dict(bootstrap.config)), built_in, extra)
+    return {"is_bootstrap": True, "wait": _waits(catalog, service), **common, **built_in}
+
+
+def _schema_steps(service: Service) -> dict[str, Any]:
+    schema = service.spec.db_schema
+    phases = {"schema-expand": schema.expand, "schema-migrate": schema.migrate, "schema-contract": schema.contract}
+    return {
+        name: {"run": run, **({"only_when_fresh": True} if name == "schema-contract" else {})}
+        for name, run in phases.items()
+        if run
+    }
+
+
+def _databases(service: Service) -> dict[str, Any]:
+    return {
+        name: {"user": database.user or name, "password": database_secret(service, name), "also": database.also}
+        for name, database in service.spec.databases.items()
+    }
+
+
+def _messaging(service: Service) -> dict[str, Any]:
+    return {
+        name: {"vhost": user.vhost or service.name, "password": messaging_secret(service, name)}
+        for name, user in service.spec.messaging.items()
+    }
+
+
+def _waits(catalog: Catalog, service: Service) -> list[str]:
+    return [need for need in service.spec.needs.start if host_of(catalog[need]) is not None]
+
+
+def _common(
+    catalog: Catalog, service: Service, files: Files, steps: Any, urls: list[str] | None = None
+) -> dict[str, Any]:
+    contents = [_used(service, name, sections) for name, sections in files.sections.items()]
+    texts = [contents, steps]
+    return {
+        "service": service.name,
+        "hosts": _hosts(catalog, service, texts),
+        "urls": _urls(catalog, service, texts, urls or []),
+        "files": {
+            name: {
+                "format": service.spec.config[name].format.value,
+                "mode": service.spec.config[name].mode,
+                **({"sections": sections} if sections else {}),
+            }
+            for name, sections in files.sections.items()
+        },
+    }
+
+
+def _used(service: Service, name: str, sections: list[str]) -> Any:
+    content = service.spec.config[name].content
+    variants = [variant.content for variant in service.spec.config[name].variants.values()]
+    if sections and isinstance(content, dict):
+        content = {section: content.get(section) for section in sections}
+    return [content, variants]
+
+
+def _hosts(catalog: Catalog, service: Service, texts: Any) -> dict[str, Any]:
+    named = arguments(texts, "host", "port", "members", "hosts", "count")
+    wanted = {*named, *service.spec.needs.start, *service.spec.needs.run, service.name}
+    found = {name: host_of(catalog[name]) for name in sorted(wanted)}
+    return {name: asdict(host) for name, host in found.items() if host}
+
+
+def _urls(catalog: Catalog, service: Service, texts: Any, more: list[str]) -> dict[str, Any]:
+    wanted = {*arguments(texts, "url"), *more}
+    entries = {
+        entry: (owner, details)
+        for owner in catalog.services.values()
+        for entry, details in owner.spec.identity.services.items()
+    }
+    own = set(service.spec.identity.services)
+    return {name: endpoint(*entries[name]) for name in sorted(wanted | own) if name in entries}
+
+
+def secrets_named(service: Service, item: Any) -> list[tuple[str, str]]:
+    """``(service, secret)`` of every secret that a structure's placeholders name."""
+    pairs = (argument.rpartition("/") for argument in arguments(item, "secret"))
+    return [(owner or service.name, name) for owner, _, name in pairs]
+
+
+def secret_source(catalog: Catalog, pairs: list[tuple[str, str]]) -> list[dict[str, Any]]:
+    """Sources of a projected volume that shows exactly these keys as ``service/key``."""
+    by_secret: dict[str, list[dict[str, str]]] = {}
+    for owner, name in sorted(set(pairs)):
+        ref = secret_ref(catalog[owner], name)
+        by_secret.setdefault(ref.secret, []).append({"key": ref.key or "0", "path": f"{owner}/{name}"})
+    return [{"secret": {"name": secret, "items": items}} for secret, items in by_secret.items()]
+
+
+def has_secret(service: Service, name: str) -> bool:
+    """Whether a service has a secret of that name, declared or derived."""
+    return name in derived_secrets(service)

@@ -1,0 +1,183 @@
+"""Make a chart of a service: every file of it, as text, in memory.
+
+Pure: the same catalogue gives the same bytes, whatever the order of files, the locale or the hash seed. Objects are
+written by ``emit``; the few documents around them by Jinja2 with delimiters of its own, so that Go's braces stay.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+from kolla_k8s.compile.emit import emit
+from kolla_k8s.compile.helmtest import test_objects
+from kolla_k8s.compile.jobs import bootstrap_labels, bootstrap_objects, bootstrap_pod, periodic_objects
+from kolla_k8s.compile.podfile import bootstrap_podfile, workload_podfile
+from kolla_k8s.compile.values import chart_values, images, values_schema
+from kolla_k8s.compile.workload import workload_objects
+from kolla_k8s.model.catalog import Catalog, derived_secrets, is_control, secret_ref
+from kolla_k8s.model.service import Service
+from kolla_k8s.yamlio import dump
+
+API_VERSIONS = ">=1.30.0-0"
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A whole chart in memory: relative path -> text."""
+
+    name: str
+    version: str
+    files: Mapping[str, str]
+
+
+def render_chart(catalog: Catalog, name: str) -> Chart:
+    """Render the chart of one service."""
+    service = catalog[name]
+    files = {
+        "README.md": _document("README.md.j2", _about(catalog, service)),
+        "templates/NOTES.txt": _document("NOTES.txt.j2", _about(catalog, service)),
+        "templates/_helpers.tpl": _helpers(catalog, service),
+        "values.yaml": _values(catalog, service),
+        "values.schema.json": _json(values_schema(catalog, service)),
+        **_pod_files(catalog, service),
+        **_objects(catalog, service),
+    }
+    files = {path: text.replace("@@.", f"{name}.") for path, text in sorted(files.items())}
+    version = f"{catalog.release}.{service.metadata.revision}"
+    return Chart(name, version, {"Chart.yaml": _chart(service, version, catalog.release, files), **files})
+
+
+def chart_digest(files: Mapping[str, str]) -> str:
+    """Digest of a chart's content, its own ``Chart.yaml`` left out."""
+    content = json.dumps({p: t for p, t in files.items() if p != "Chart.yaml"}, sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _chart(service: Service, version: str, release: str, files: Mapping[str, str]) -> str:
+    about = {
+        "apiVersion": "v2",
+        "name": service.name,
+        "version": version,
+        "appVersion": release,
+        "kubeVersion": API_VERSIONS,
+        "type": "application",
+        "description": service.metadata.description or service.metadata.title,
+        "keywords": ["openstack", "kolla", service.name],
+        "maintainers": [{"name": "kolla-k8s"}],
+        "annotations": {
+            "artifacthub.io/license": "Apache-2.0",
+            "kolla-k8s.io/digest": chart_digest(files),
+            "kolla-k8s.io/images": ",".join(images(service)),
+            "kolla-k8s.io/needs": ",".join(service.spec.needs.start),
+        },
+    }
+    return dump(about)
+
+
+def _objects(catalog: Catalog, service: Service) -> dict[str, str]:
+    found = bootstrap_objects(catalog, service)
+    for name in service.spec.workloads:
+        found |= workload_objects(catalog, service, name)
+    for name in service.spec.periodic:
+        found |= periodic_objects(catalog, service, name)
+    objects = {f"templates/{file}.yaml": emit(item, when=when) for file, (item, when) in found.items()}
+    tests = test_objects(catalog, service)
+    return objects | {f"templates/tests/{file}.yaml": emit(item) for file, item in tests.items()}
+
+
+def _pod_files(catalog: Catalog, service: Service) -> dict[str, str]:
+    pods = {name: workload_podfile(catalog, service, w) for name, w in service.spec.workloads.items()}
+    programs = {"init.py"} if any(pods.values()) else set()
+    if service.spec.bootstrap:
+        pods["bootstrap"] = bootstrap_podfile(catalog, service)
+        programs |= {"init.py", "bootstrap.py"}
+    for name in service.spec.periodic:
+        pods[name] = {"service": service.name, "hosts": {}, "urls": {}, "files": {}}
+        programs |= {"init.py", "rotate.py"}
+    files = {f"files/{name}.json": _json(pod) for name, pod in pods.items() if pod}
+    return files | {f"files/{name}": _program(name) for name in sorted(programs)}
+
+
+def _values(catalog: Catalog, service: Service) -> str:
+    lines = [f"# Values of the chart {service.name}. Maps merge, lists are replaced, null deletes."]
+    for section, keys in chart_values(catalog, service).items():
+        lines += ["", f"{section}:"]
+        for key, (comment, value) in keys.items():
+            lines.append(f"  # {comment}")
+            lines += [f"  {line}" if line else "" for line in dump({key: value}).splitlines()]
+    return "\n".join(lines) + "\n"
+
+
+def _helpers(catalog: Catalog, service: Service) -> str:
+    is_ours = is_control(service)
+    about: dict[str, Any] = {
+        "name": service.name,
+        "plane": service.spec.plane.value,
+        "other_plane": "node" if is_ours else "control",
+        "has_claims": any(v.persistent for w in service.spec.workloads.values() for v in w.volumes.values()),
+        "uses_api": bool(service.spec.bootstrap or service.spec.periodic),
+        "bootstrap_pod": "",
+    }
+    if service.spec.bootstrap:
+        about["bootstrap_pod"] = emit(bootstrap_pod(catalog, service))
+        about["bootstrap_labels"] = emit(bootstrap_labels(catalog, service))
+    return _document("_helpers.tpl.j2", about)
+
+
+def _about(catalog: Catalog, service: Service) -> dict[str, Any]:
+    secrets: dict[str, list[str]] = {}
+    for name in derived_secrets(service):
+        ref = secret_ref(service, name)
+        secrets.setdefault(ref.secret, []).append(ref.key or "0, 1, ...")
+    return {
+        "name": service.name,
+        "title": service.metadata.title,
+        "description": service.metadata.description,
+        "release": catalog.release,
+        "namespace": "openstack" if is_control(service) else "openstack-node",
+        "security": "restricted" if is_control(service) else "privileged",
+        "needs": service.spec.needs.start,
+        "secrets": dict(sorted(secrets.items())),
+    }
+
+
+def _json(data: Any) -> str:
+    return json.dumps(data, indent=2, sort_keys=True) + "\n"
+
+
+@cache
+def _program(name: str) -> str:
+    return (resources.files("kolla_k8s.compile") / "files" / name).read_text()
+
+
+@cache
+def _environment() -> Environment:
+    def source(name: str) -> str:
+        return (resources.files("kolla_k8s.compile") / "templates" / name).read_text()
+
+    return Environment(
+        loader=FunctionLoader(source),
+        undefined=StrictUndefined,
+        block_start_string="<%",
+        block_end_string="%>",
+        variable_start_string="<<",
+        variable_end_string=">>",
+        comment_start_string="<#",
+        comment_end_string="#>",
+        trim_blocks=False,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - charts and Markdown, not HTML
+    )
+
+
+def _document(template: str, about: dict[str, Any]) -> str:
+    text: str = _environment().get_template(template).render(about)
+    return text

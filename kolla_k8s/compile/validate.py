@@ -1,0 +1,260 @@
+"""Check definitions against each other: what one names, another must have.
+
+Every check yields problems with their places; nothing stops at the first. A definition that passes here compiles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+from kolla_k8s.compile.load import Definition
+from kolla_k8s.compile.placeholders import FILTERS, WORDS, placeholders
+from kolla_k8s.errors import Problem, UserFilesError
+from kolla_k8s.model.catalog import Catalog, derived_secrets, host_of
+from kolla_k8s.model.service import Container, Kind, Plane, SecretKind, Service, Workload
+from kolla_k8s.suggest import did_you_mean
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """One definition under examination, among the others."""
+
+    definition: Definition
+    catalog: Catalog
+
+    @property
+    def service(self) -> Service:
+        """The service under examination."""
+        return self.definition.service
+
+    def problem(self, path: Path, fact: str, way_out: str = "") -> Problem:
+        """A problem at a path of the definition."""
+        return Problem(self.definition.document.place(path), field_name(path), fact, way_out)
+
+    def unknown(self, path: Path, what: str, name: str, known: Collection[str]) -> Iterator[Problem]:
+        """A problem when a name is not among the known ones."""
+        if name not in known:
+            yield self.problem(path, f'no {what} is called "{name}"', did_you_mean(name, known))
+
+
+def field_name(path: Path) -> str:
+    """Spell a path as people write it.
+
+    >>> field_name(("spec", "needs", "start", 0))
+    'spec.needs.start[0]'
+    """
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
+
+
+def validate(definitions: Mapping[str, Definition], catalog: Catalog) -> None:
+    """Raise ``UserFilesError`` with every problem of every definition, or return."""
+    problems = [
+        problem
+        for definition in definitions.values()
+        for check in CHECKS
+        for problem in check(Room(definition, catalog))
+    ]
+    problems += _cycles(definitions)
+    if problems:
+        raise UserFilesError(problems)
+
+
+def _needs(room: Room) -> Iterator[Problem]:
+    needs = room.service.spec.needs
+    for kind, names in (("start", needs.start), ("run", needs.run)):
+        for number, name in enumerate(names):
+            path = ("spec", "needs", kind, number)
+            yield from room.unknown(path, "service", name, room.catalog.services)
+            if name == room.service.name:
+                yield room.problem(path, "a service cannot need itself", "remove it")
+
+
+def _cycles(definitions: Mapping[str, Definition]) -> Iterator[Problem]:
+    graph = {name: set(d.service.spec.needs.start) & set(definitions) - {name} for name, d in definitions.items()}
+    try:
+        TopologicalSorter({name: sorted(needs) for name, needs in sorted(graph.items())}).prepare()
+    except CycleError as error:
+        around = list(reversed(error.args[1]))
+        start = definitions[around[0]]
+        place = start.document.place(("spec", "needs", "start"))
+        way_out = "move one of the needs to needs.run, which sets no order"
+        yield Problem(place, "spec.needs.start", "needs go round in a circle: " + " -> ".join(around), way_out)
+
+
+def _placeholders(room: Room) -> Iterator[Problem]:
+    for path, text in _texts(room.service):
+        for found in placeholders(text):
+            spelled = f"${{{found.word}:{found.argument}}}"
+            if found.word not in WORDS:
+                yield room.problem(path, f'no placeholder is called "{found.word}"', did_you_mean(found.word, WORDS))
+            for name in set(found.filters) - FILTERS:
+                yield room.problem(path, f'{spelled}: no filter is called "{name}"', did_you_mean(name, FILTERS))
+            yield from _argument(room, path, found.word, found.argument)
+
+
+def _texts(service: Service) -> Iterator[tuple[Path, Any]]:
+    spec = service.spec
+    for name, file in spec.config.items():
+        yield ("spec", "config", name, "content"), file.content
+        for variant, details in file.variants.items():
+            yield ("spec", "config", name, "variants", variant, "content"), details.content
+    for name, step in spec.bootstrap.steps.items() if spec.bootstrap else ():
+        yield ("spec", "bootstrap", "steps", name, "run"), step.run
+
+
+def _argument(room: Room, path: Path, word: str, argument: str) -> Iterator[Problem]:
+    services = room.catalog.services
+    if word == "secret":
+        owner, _, name = argument.rpartition("/")
+        if owner and owner not in services:
+            yield from room.unknown(path, "service", owner, services)
+            return
+        known = derived_secrets(services[owner] if owner else room.service)
+        yield from room.unknown(path, "secret", name, known)
+    elif word in {"host", "port", "members", "hosts", "count"}:
+        yield from _host(room, path, word, argument)
+    elif word == "url":
+        entries = {entry for service in services.values() for entry in service.spec.identity.services}
+        yield from room.unknown(path, "catalogue entry", argument, entries)
+
+
+def _host(room: Room, path: Path, word: str, name: str) -> Iterator[Problem]:
+    if name not in room.catalog.services:
+        yield from room.unknown(path, "service", name, room.catalog.services)
+    elif host_of(room.catalog[name]) is None:
+        yield room.problem(path, f'${{{word}:{name}}}: nothing of "{name}" listens', "give a workload of it a port")
+    elif name not in {room.service.name, *room.catalog.needs(room.service.name)}:
+        yield room.problem(path, f'"{name}" is used but not needed', f"add {name} to needs.start or needs.run")
+
+
+def _workloads(room: Room) -> Iterator[Problem]:
+    for name, workload in room.service.spec.workloads.items():
+        path: Path = ("spec", "workloads", name)
+        for number, file in enumerate(workload.config or ()):
+            yield from room.unknown((*path, "config", number), "config file", file, room.service.spec.config)
+        yield from _process(room, path, workload)
+        for beside, process in workload.containers.items():
+            yield from _process(room, (*path, "containers", beside), process)
+        yield from _volumes(room, path, workload)
+        if workload.for_each:
+            yield from room.unknown((*path, "for-each"), "option", workload.for_each, room.service.spec.options)
+        if workload.same_node:
+            yield from room.unknown((*path, "same-node"), "service", workload.same_node, room.catalog.services)
+        if workload.host and room.service.spec.plane is Plane.CONTROL:
+            yield room.problem((*path, "host"), "the control plane shares nothing with the node", "use plane: node")
+
+
+def _process(room: Room, path: Path, process: Container) -> Iterator[Problem]:
+    for kind in ("ready", "startup", "live"):
+        probe = getattr(process, kind)
+        if probe and probe.port is not None:
+            yield from room.unknown((*path, kind, "port"), "port", probe.port, process.ports)
+    for found in placeholders(process.run):
+        fact = f"${{{found.word}:{found.argument}}} cannot be filled in on a process's command line"
+        yield room.problem((*path, "run"), fact, "put it into a config file")
+    if room.service.spec.plane is Plane.NODE:
+        return
+    if process.start == "kolla":
+        way_out = "write a direct start; only the node plane may use kolla_start"
+        yield room.problem((*path, "start"), "kolla_start needs sudo and a writable root", way_out)
+    if process.privilege:
+        yield room.problem((*path, "privilege"), "the control plane is restricted", "use plane: node, or do without")
+
+
+def _volumes(room: Room, path: Path, workload: Workload) -> Iterator[Problem]:
+    for name, volume in workload.volumes.items():
+        here = (*path, "volumes", name)
+        if volume.secret:
+            yield from room.unknown((*here, "secret"), "secret", volume.secret, room.service.spec.secrets)
+        if volume.persistent and workload.kind is not Kind.STATEFUL_SET:
+            yield room.problem((*here, "persistent"), "only a StatefulSet has claims", "use kind: StatefulSet")
+        if volume.host and room.service.spec.plane is Plane.CONTROL:
+            yield room.problem((*here, "host"), "the control plane has no host paths", "use plane: node")
+
+
+def _bootstrap(room: Room) -> Iterator[Problem]:
+    bootstrap, spec = room.service.spec.bootstrap, room.service.spec
+    if bootstrap is None:
+        for word in ("databases", "messaging"):
+            if getattr(spec, word):
+                yield room.problem(
+                    ("spec", word), "needs a bootstrap to be made in", "add spec.bootstrap with an image"
+                )
+        return
+    for file, sections in bootstrap.config.items():
+        path = ("spec", "bootstrap", "config", file)
+        yield from room.unknown(path, "config file", file, spec.config)
+        content = spec.config[file].content if file in spec.config else {}
+        for number, section in enumerate(sections):
+            yield from room.unknown((*path, number), "section", section, content)
+
+
+def _references(room: Room) -> Iterator[Problem]:
+    spec = room.service.spec
+    for name, entry in spec.identity.services.items():
+        path: Path = ("spec", "identity", "services", name)
+        owner = entry.workload
+        if owner is not None:
+            yield from room.unknown((*path, "workload"), "workload", owner, spec.workloads)
+        ports = {port for n, w in spec.workloads.items() if owner in (None, n) for port in w.ports}
+        yield from room.unknown((*path, "port"), "port", entry.port, ports)
+    for name, user in spec.identity.users.items():
+        known = derived_secrets(room.service)
+        yield from room.unknown(("spec", "identity", "users", name, "password"), "secret", user.password, known)
+    for name, gate in spec.gates.items():
+        yield from room.unknown(("spec", "gates", name, "workload"), "workload", gate.workload, spec.workloads)
+    for name, exposed in spec.expose.items():
+        path = ("spec", "expose", name)
+        yield from room.unknown((*path, "workload"), "workload", exposed.workload, spec.workloads)
+        if exposed.workload in spec.workloads:
+            ports = set(spec.workloads[exposed.workload].ports)
+            yield from room.unknown((*path, "port"), "port", exposed.port, ports)
+
+
+def _periodic(room: Room) -> Iterator[Problem]:
+    for name, task in room.service.spec.periodic.items():
+        if task.rotate is None:
+            continue
+        path = ("spec", "periodic", name, "rotate", "secret")
+        secrets = room.service.spec.secrets
+        yield from room.unknown(path, "secret", task.rotate.secret, secrets)
+        found = secrets.get(task.rotate.secret)
+        if found and found.kind is not SecretKind.FERNET_KEYS:
+            yield room.problem(path, f"a {found.kind} cannot be rotated as a key repository", "use kind: fernet-keys")
+        if found and found.owner != "cluster":
+            yield room.problem(path, "a rotated secret belongs to the cluster", "set owner: cluster on the secret")
+
+
+def _options(room: Room) -> Iterator[Problem]:
+    spec = room.service.spec
+    whens: list[tuple[Path, Mapping[str, Any]]] = [
+        (("spec", "workloads", name, "when"), workload.when) for name, workload in spec.workloads.items()
+    ]
+    whens += [
+        (("spec", "config", file, "variants", name, "when"), variant.when)
+        for file, details in spec.config.items()
+        for name, variant in details.variants.items()
+    ]
+    for path, when in whens:
+        for option, value in when.items():
+            yield from room.unknown((*path, option), "option", option, spec.options)
+            choices = spec.options[option].one_of if option in spec.options else []
+            if choices and value not in choices:
+                fact = f'"{value}" is no choice of option "{option}"'
+                yield room.problem((*path, option), fact, did_you_mean(str(value), [str(c) for c in choices]))
+
+
+CHECKS: tuple[Callable[[Room], Iterator[Problem]], ...] = (
+    _needs,
+    _placeholders,
+    _workloads,
+    _bootstrap,
+    _references,
+    _periodic,
+    _options,
+)

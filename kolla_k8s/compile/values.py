@@ -1,0 +1,200 @@
+"""What an operator may change of a chart: ``values.yaml`` with a comment for each key, and its schema."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kolla_k8s.compile.pod import requests_and_limits
+from kolla_k8s.model.catalog import Catalog
+from kolla_k8s.model.service import Format, Kind, Service, Volume, Workload
+
+Json = dict[str, Any]
+Commented = dict[str, tuple[str, Any]]
+
+GLOBAL: Commented = {
+    "images": (
+        "Where images come from: registry with its path, tag, pull policy, names of pull Secrets.",
+        {
+            "registry": "quay.io/openstack.kolla",
+            "tag": "2026.1-debian-trixie",
+            "pullPolicy": "IfNotPresent",
+            "pullSecrets": [],
+        },
+    ),
+    "storage": ("StorageClass of every claim; empty is the cluster's default.", {"class": ""}),
+    "region": ("Name of the OpenStack region.", "RegionOne"),
+    "namespaces": (
+        "Namespaces of the control plane and of the node plane.",
+        {"control": "openstack", "node": "openstack-node"},
+    ),
+    "members": ("How many members clustered services have, for clients that list each one.", {}),
+    "networkPolicy": ("Whether NetworkPolicies are made.", True),
+    "nodeCidrs": ("Addresses of nodes: pods on the host's network match no other rule.", []),
+    "apiServer": (
+        "Where the Kubernetes API answers, after address translation; no CIDR is anywhere.",
+        {"cidrs": [], "ports": [{"port": 443, "protocol": "TCP"}, {"port": 6443, "protocol": "TCP"}]},
+    ),
+    "priorityClass": ("PriorityClass of every pod; empty is the cluster's default.", ""),
+    "nodeSelector": ("Labels of nodes that Jobs run on.", {}),
+    "tolerations": ("Taints that Jobs tolerate.", []),
+}
+
+
+def chart_values(catalog: Catalog, service: Service) -> dict[str, Commented]:
+    """Sections of values.yaml: section -> key -> (comment, default)."""
+    spec = service.spec
+    members = {name: 1 for name in [*catalog.needs(service.name), service.name] if _is_clustered(catalog[name])}
+    sections: dict[str, Commented] = {
+        "global": {**GLOBAL, "members": (GLOBAL["members"][0], dict(sorted(members.items())))},
+        "images": {
+            image: (f'Whole name of the image "{image}"; empty: as in global.images.', "") for image in images(service)
+        },
+        "workloads": {name: (_about(name, workload), _knobs(workload)) for name, workload in spec.workloads.items()},
+    }
+    if storage := _claims(service):
+        sections["storage"] = {
+            name: (f"Claim mounted at {volume.path}.", {"size": volume.persistent.size, "class": ""})
+            for name, volume in storage.items()
+            if volume.persistent
+        }
+    if spec.options:
+        sections["options"] = {name: (option.help, option.default) for name, option in spec.options.items()}
+    if spec.config:
+        sections["config"] = {
+            name: (f"{file.path}; null deletes an option.", file.content) for name, file in spec.config.items()
+        }
+        if variants := _variants(service):
+            sections["variants"] = variants
+    if spec.periodic:
+        sections["periodic"] = {
+            name: ("When the task runs, in cron's five fields.", {"schedule": task.schedule})
+            for name, task in spec.periodic.items()
+        }
+    return sections
+
+
+def _variants(service: Service) -> Commented:
+    return {
+        name: (
+            f"Laid over {file} when {variant.when}.",
+            {"file": file, "when": variant.when, "content": variant.content},
+        )
+        for file, details in service.spec.config.items()
+        for name, variant in details.variants.items()
+    }
+
+
+def _is_clustered(service: Service) -> bool:
+    return any(workload.kind is Kind.STATEFUL_SET for workload in service.spec.workloads.values())
+
+
+def images(service: Service) -> list[str]:
+    """Every image the chart's pods use, by Kolla's name, each once."""
+    spec = service.spec
+    found = [image for w in spec.workloads.values() for image in (w.image, *(c.image for c in w.containers.values()))]
+    found += [p.image for w in spec.workloads.values() for p in w.prepare.values() if p.image]
+    found += [spec.bootstrap.image] if spec.bootstrap else []
+    found += [task.image for task in spec.periodic.values()]
+    return sorted(set(found))
+
+
+def _about(name: str, workload: Workload) -> str:
+    return f"{workload.kind} {name}: replicas, resources, placement."
+
+
+def _knobs(workload: Workload) -> Json:
+    knobs: Json = {
+        "replicas": workload.replicas,
+        "resources": requests_and_limits(workload.resources),
+        "nodeSelector": dict(workload.node_selector),
+        "tolerations": [],
+        "podAnnotations": {},
+        "spread": "ScheduleAnyway",
+    }
+    if workload.kind is Kind.DAEMON_SET:
+        del knobs["replicas"], knobs["spread"]
+    return knobs
+
+
+def _claims(service: Service) -> dict[str, Volume]:
+    return {
+        name: volume
+        for workload in service.spec.workloads.values()
+        for name, volume in workload.volumes.items()
+        if volume.persistent
+    }
+
+
+def defaults(catalog: Catalog, service: Service) -> Json:
+    """The values as plain data."""
+    sections = chart_values(catalog, service)
+    return {section: {key: value for key, (_, value) in keys.items()} for section, keys in sections.items()}
+
+
+def values_schema(catalog: Catalog, service: Service) -> Json:
+    """JSON Schema (2020-12) of the chart's values: closed everywhere but in ``global``, map for map."""
+    sections = defaults(catalog, service)
+    properties: Json = {"global": {"type": "object", "description": "Values that every chart shares."}}
+    properties["images"] = _closed({name: {"type": "string"} for name in sections["images"]})
+    workloads = {name: _workload_schema(workload) for name, workload in service.spec.workloads.items()}
+    properties["workloads"] = _closed(workloads)
+    if "storage" in sections:
+        claim = _closed({"size": _quantity(), "class": {"type": "string"}})
+        properties["storage"] = _closed(dict.fromkeys(sections["storage"], claim))
+    if "options" in sections:
+        options = {name: {"enum": o.one_of} if o.one_of else {} for name, o in service.spec.options.items()}
+        properties["options"] = _closed(options)
+    if "config" in sections:
+        files = {name: _file_schema(file.format) for name, file in service.spec.config.items()}
+        properties["config"] = _closed(files)
+    if "variants" in sections:
+        properties["variants"] = _closed({name: {"type": "object"} for name in sections["variants"]})
+    if "periodic" in sections:
+        task = _closed({"schedule": {"type": "string", "pattern": r"^(\S+\s+){4}\S+$"}})
+        properties["periodic"] = _closed(dict.fromkeys(sections["periodic"], task))
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"Values of the chart {service.name}",
+        **_closed(properties),
+    }
+
+
+def _closed(properties: Json) -> Json:
+    return {"type": "object", "additionalProperties": False, "properties": properties}
+
+
+def _quantity() -> Json:
+    return {"type": ["string", "integer"], "pattern": r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$"}
+
+
+def _workload_schema(workload: Workload) -> Json:
+    amounts = {"type": "object", "additionalProperties": _quantity()}
+    strings = {"type": "object", "additionalProperties": {"type": "string"}}
+    properties: Json = {
+        "replicas": {"type": "integer", "minimum": 1},
+        "resources": _closed({"requests": amounts, "limits": amounts}),
+        "nodeSelector": strings,
+        "tolerations": {"type": "array", "items": {"type": "object"}},
+        "podAnnotations": strings,
+        "spread": {"enum": ["ScheduleAnyway", "DoNotSchedule"]},
+    }
+    if workload.max_replicas:
+        properties["replicas"]["maximum"] = workload.max_replicas
+    if workload.kind is Kind.DAEMON_SET:
+        del properties["replicas"], properties["spread"]
+    return _closed(properties)
+
+
+def _file_schema(file_format: Format) -> Json:
+    scalar: Json = {"type": ["string", "number", "boolean", "null"]}
+    option = {"anyOf": [scalar, {"type": "array", "items": scalar}]}
+    match file_format:
+        case Format.INI | Format.MY_CNF | Format.UWSGI:
+            section = {"type": ["object", "null"], "additionalProperties": option}
+            return {"type": "object", "additionalProperties": section}
+        case Format.SYSCTL:
+            return {"type": "object", "additionalProperties": scalar}
+        case Format.RAW:
+            return {"type": "string"}
+        case _:
+            return {}

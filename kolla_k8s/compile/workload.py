@@ -1,0 +1,238 @@
+"""From a workload of a definition to its Kubernetes objects: pods, Services, disruption budget, network policy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kolla_k8s.compile.emit import Block, Go
+from kolla_k8s.compile.network import policy
+from kolla_k8s.compile.objects import config_map, labels, metadata, selector
+from kolla_k8s.compile.pod import (
+    TOOLS,
+    PodPlan,
+    container,
+    limit_env,
+    pod_spec,
+    process_mounts,
+    requests_and_limits,
+    security,
+    token_mount,
+    tool_mounts,
+)
+from kolla_k8s.compile.podfile import secrets_named, workload_files, workload_podfile
+from kolla_k8s.model.catalog import Catalog, pods_name, service_name
+from kolla_k8s.model.service import Container, Kind, Prepare, Probe, Service, Workload
+
+PREPARE_RESOURCES = {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"cpu": "1", "memory": "128Mi"}}
+FOREVER_S = 2147483647
+
+
+def workload_objects(catalog: Catalog, service: Service, name: str) -> dict[str, tuple[dict[str, Any], str]]:
+    """Template file name -> object and the Go condition under which it exists."""
+    workload = service.spec.workloads[name]
+    plan = _plan(catalog, service, name)
+    pods = _pods(plan, name, workload)
+    found: dict[str, tuple[dict[str, Any], str]] = {}
+    if plan.config_name:
+        found[f"{name}-configmap"] = (config_map(service, name), "")
+    found[f"{name}-{workload.kind.lower()}"] = (pods, "")
+    if workload.ports:
+        found[f"{name}-service"] = (_service(service, name), "")
+    if workload.kind is Kind.STATEFUL_SET:
+        found[f"{name}-peers-service"] = (_peers(service, name), "")
+    if workload.kind is not Kind.DAEMON_SET:
+        found[f"{name}-poddisruptionbudget"] = (_budget(service, name), f"gt (int {_values(name)}.replicas) 1")
+    if not (workload.host and workload.host.network):
+        found[f"{name}-networkpolicy"] = (policy(catalog, service, name), ".Values.global.networkPolicy")
+    return found
+
+
+def _values(name: str) -> str:
+    return f'(index .Values.workloads "{name}")'
+
+
+def _plan(catalog: Catalog, service: Service, name: str) -> PodPlan:
+    workload = service.spec.workloads[name]
+    has_file = bool(workload_podfile(catalog, service, workload))
+    files = {file: service.spec.config[file].path for file in workload_files(service, workload).sections}
+    return PodPlan(
+        catalog=catalog,
+        service=service,
+        key=name,
+        config_name=f'include "@@.configName" (dict "root" $ "pod" "{name}")' if has_file else "",
+        files=files,
+        volumes=dict(workload.volumes),
+        needs_token=service.spec.bootstrap is not None,
+    )
+
+
+def _pods(plan: PodPlan, name: str, workload: Workload) -> dict[str, Any]:
+    main = [_process(plan, name, workload, resources=Block(f"toYaml {_values(name)}.resources"))]
+    main += [
+        _process(plan, other, beside, resources=requests_and_limits(beside.resources))
+        for other, beside in workload.containers.items()
+    ]
+    init = [_prepare(plan, name, workload)] if plan.config_name else []
+    init += [_prepare_step(plan, step, prepare, workload) for step, prepare in workload.prepare.items()]
+    spec = pod_spec(plan, {"init": init, "main": main}, **_placement(plan, name, workload))
+    template = {
+        "metadata": {
+            "labels": labels(plan.service, name, needs=plan.catalog.needs(plan.service.name)),
+            "annotations": Block(f"toYaml {_values(name)}.podAnnotations"),
+        },
+        "spec": spec,
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": workload.kind.value,
+        "metadata": metadata(plan.service, pods_name(plan.service, name), name),
+        "spec": {**_controller(plan.service, name, workload), "template": template, **_claims(workload)},
+    }
+
+
+def _placement(plan: PodPlan, name: str, workload: Workload) -> dict[str, Any]:
+    placed: dict[str, Any] = {"terminationGracePeriodSeconds": workload.stop_s}
+    if plan.needs_token:
+        placed["serviceAccountName"] = plan.service.name
+    if workload.kind is not Kind.DAEMON_SET:
+        placed["topologySpreadConstraints"] = [
+            {
+                "maxSkew": 1,
+                "topologyKey": "kubernetes.io/hostname",
+                "whenUnsatisfiable": Go(f"{{{{ {_values(name)}.spread }}}}"),
+                "labelSelector": {"matchLabels": selector(plan.service, name)},
+            }
+        ]
+    if workload.host:
+        shared = {"hostNetwork": workload.host.network, "hostPID": workload.host.pid, "hostIPC": workload.host.ipc}
+        placed |= {key: True for key, value in shared.items() if value}
+        if workload.host.network:
+            placed["dnsPolicy"] = "ClusterFirstWithHostNet"
+    return placed
+
+
+def _controller(service: Service, name: str, workload: Workload) -> dict[str, Any]:
+    common: dict[str, Any] = {"selector": {"matchLabels": selector(service, name)}, "revisionHistoryLimit": 3}
+    replicas = {"replicas": Go(f"{{{{ {_values(name)}.replicas }}}}")}
+    unavailable = workload.roll.max_unavailable
+    match workload.kind:
+        case Kind.DEPLOYMENT:
+            rolling = {"maxUnavailable": unavailable, "maxSurge": 1}
+            strategy = {"type": "RollingUpdate", "rollingUpdate": rolling}
+            return {**replicas, **common, "progressDeadlineSeconds": FOREVER_S, "strategy": strategy}
+        case Kind.STATEFUL_SET:
+            policy_name = "Parallel" if workload.roll.parallel else "OrderedReady"
+            more = {"serviceName": f"{service_name(service, name)}-peers", "podManagementPolicy": policy_name}
+            return {**replicas, **common, **more, "updateStrategy": {"type": workload.roll.strategy}}
+        case Kind.DAEMON_SET:
+            update: dict[str, Any] = {"type": workload.roll.strategy}
+            if workload.roll.strategy == "RollingUpdate":
+                update["rollingUpdate"] = {"maxUnavailable": max(1, unavailable)}
+            return {**common, "updateStrategy": update}
+
+
+def _claims(workload: Workload) -> dict[str, Any]:
+    claims = [
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": {"name": name},
+            "spec": Block(f'include "@@.claim" (dict "root" $ "volume" (index .Values.storage "{name}"))'),
+        }
+        for name, volume in workload.volumes.items()
+        if volume.persistent
+    ]
+    return {"volumeClaimTemplates": claims} if claims else {}
+
+
+def _process(plan: PodPlan, name: str, process: Container, *, resources: Any) -> dict[str, Any]:
+    made = container(name, process.image, list(process.run), resources)
+    made["env"] = [*made["env"], *({"name": key, "value": value} for key, value in process.env.items())]
+    made["securityContext"] = security(process.privilege)
+    if process.ports or (isinstance(process, Workload) and process.peers):
+        made["ports"] = _ports(process)
+    probes = {"startupProbe": process.startup, "readinessProbe": process.ready, "livenessProbe": process.live}
+    made |= {key: _probe(probe) for key, probe in probes.items() if probe}
+    if process.stop:
+        made["lifecycle"] = {"preStop": {"exec": {"command": list(process.stop)}}}
+    return {**made, "volumeMounts": process_mounts(plan)}
+
+
+def _ports(process: Container) -> list[dict[str, Any]]:
+    ports = dict(process.ports)
+    if isinstance(process, Workload) and process.peers:
+        ports |= process.peers.ports
+    return [{"name": name, "containerPort": port, "protocol": "TCP"} for name, port in ports.items()]
+
+
+def _probe(probe: Probe) -> dict[str, Any]:
+    if probe.http is not None:
+        check: dict[str, Any] = {"httpGet": {"path": probe.http, "port": probe.port}}
+    elif probe.tcp:
+        check = {"tcpSocket": {"port": probe.port}}
+    else:
+        check = {"exec": {"command": list(probe.exec or [])}}
+    times = {"periodSeconds": probe.period_s, "timeoutSeconds": probe.timeout_s, "failureThreshold": probe.failures}
+    return {**check, **times}
+
+
+def _prepare(plan: PodPlan, name: str, workload: Workload) -> dict[str, Any]:
+    contents = [[plan.service.spec.config[f].content, plan.service.spec.config[f].variants] for f in plan.files]
+    pairs = secrets_named(plan.service, [[c, [v.content for v in variants.values()]] for c, variants in contents])
+    made = container("prepare", workload.image, ["python3", f"{TOOLS}/init.py", "prepare"], PREPARE_RESOURCES)
+    made["env"] = [*made["env"], *limit_env(name)]
+    if plan.needs_token:
+        made["env"] += [
+            {"name": "BOOTSTRAP_DIGEST", "value": Go('{{ include "@@.bootstrapDigest" $ | quote }}')},
+            {"name": "BOOTSTRAP_RECORD", "value": f"{plan.service.name}-bootstrap"},
+        ]
+    token = [token_mount()] if plan.needs_token else []
+    secrets = plan.secret_mount("prepare", pairs)
+    tmp = {"name": "tmp", "mountPath": "/tmp"}  # noqa: S108 - in the container
+    return {**made, "volumeMounts": [*tool_mounts(plan), *secrets, *token, tmp]}
+
+
+def _prepare_step(plan: PodPlan, step: str, prepare: Prepare, workload: Workload) -> dict[str, Any]:
+    resources = Block(f"toYaml {_values(plan.key)}.resources")
+    made = container(step, prepare.image or workload.image, list(prepare.run), resources)
+    return {**made, "securityContext": security(prepare.privilege), "volumeMounts": process_mounts(plan)}
+
+
+def _service(service: Service, name: str) -> dict[str, Any]:
+    ports = service.spec.workloads[name].ports
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": metadata(service, service_name(service, name), name),
+        "spec": {
+            "type": "ClusterIP",
+            "selector": selector(service, name),
+            "ports": [{"name": n, "port": p, "targetPort": n, "protocol": "TCP"} for n, p in ports.items()],
+        },
+    }
+
+
+def _peers(service: Service, name: str) -> dict[str, Any]:
+    workload = service.spec.workloads[name]
+    ports = {**workload.ports, **(workload.peers.ports if workload.peers else {})}
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": metadata(service, f"{service_name(service, name)}-peers", name),
+        "spec": {
+            "type": "ClusterIP",
+            "clusterIP": "None",
+            "publishNotReadyAddresses": True,
+            "selector": selector(service, name),
+            "ports": [{"name": n, "port": p, "targetPort": n, "protocol": "TCP"} for n, p in ports.items()],
+        },
+    }
+
+
+def _budget(service: Service, name: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": metadata(service, pods_name(service, name), name),
+        "spec": {"maxUnavailable": 1, "selector": {"matchLabels": selector(service, name)}},
+    }

@@ -1,0 +1,147 @@
+"""Put charts on disk so that a reader sees the old tree or the new one, never a mixture.
+
+A new tree is built beside the old one: unchanged files are hard links (their times stay), changed ones are written.
+Then the two directories change places in one system call. Names cannot lead out of the folder; links are refused.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from kolla_k8s.errors import HeldError, OutsideError
+
+_EXCHANGE = 2
+_AT_FDCWD = -100
+MARK = "kolla-k8s.io/digest:"
+
+
+def differences(folder: Path, charts: Sequence[Mapping[str, str]], names: Sequence[str]) -> list[str]:
+    """Paths below ``folder`` whose content differs from the charts', missing and superfluous files included."""
+    wanted = _wanted(charts, names)
+    present = {path for name in names for path in _files(folder / name, folder)}
+    changed = [path for path, text in wanted.items() if _read(folder / path) != text]
+    return sorted({*changed, *(present - set(wanted))})
+
+
+def write_charts(
+    folder: Path, charts: Sequence[Mapping[str, str]], names: Sequence[str], *, is_all: bool = False
+) -> list[str]:
+    """Make the folder hold exactly these charts beside whatever else is in it; give the paths that changed.
+
+    Args:
+        folder: Where charts go; made when missing.
+        charts: Relative path -> text, one mapping a chart.
+        names: The charts' names, in the same order.
+        is_all: Whether charts that we once made and that are not among these are removed.
+
+    Raises:
+        OutsideError: The disk refuses, or a link stands where a folder should be.
+        HeldError: Another run is writing there.
+    """
+    try:
+        with _locked(folder):
+            stale = _stale(folder, names) if is_all else []
+            changed = differences(folder, charts, names)
+            if changed or stale:
+                _exchange_tree(folder, _wanted(charts, names), {*names, *stale})
+            return [*changed, *stale]
+    except OSError as error:
+        raise OutsideError(
+            str(folder), f"cannot be written: {error.strerror or error}", "see disk and rights"
+        ) from error
+
+
+def _wanted(charts: Sequence[Mapping[str, str]], names: Sequence[str]) -> dict[str, str]:
+    return {f"{name}/{path}": text for name, files in zip(names, charts, strict=True) for path, text in files.items()}
+
+
+def _files(below: Path, folder: Path) -> Iterator[str]:
+    for root, _, files in os.walk(below):
+        yield from (str((Path(root) / file).relative_to(folder)) for file in files)
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_bytes().decode()
+    except (FileNotFoundError, NotADirectoryError, UnicodeDecodeError):
+        return None
+
+
+def _stale(folder: Path, names: Sequence[str]) -> list[str]:
+    charts = folder.glob("*/Chart.yaml")
+    return sorted(c.parent.name for c in charts if c.parent.name not in names and MARK in c.read_text())
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    if folder.is_symlink():
+        raise OutsideError(str(folder), "is a link", "name the folder itself with --output")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise HeldError(f"{folder}: another run is writing charts there; wait for it and repeat") from None
+    finally:
+        os.close(handle)
+
+
+def _exchange_tree(folder: Path, wanted: Mapping[str, str], ours: set[str]) -> None:
+    for leftover in folder.parent.glob(f".{folder.name}.new-*"):
+        shutil.rmtree(leftover)
+    staging = folder.parent / f".{folder.name}.new-{os.getpid()}"
+    staging.mkdir()
+    try:
+        _keep_others(folder, staging, ours)
+        for path, text in wanted.items():
+            _place(folder / path, staging / path, text)
+        _swap(staging, folder)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _keep_others(folder: Path, staging: Path, ours: set[str]) -> None:
+    for entry in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if entry.name in ours:
+            continue
+        if entry.is_symlink() or not entry.is_dir():
+            os.link(entry, staging / entry.name, follow_symlinks=False)
+        else:
+            shutil.copytree(entry, staging / entry.name, symlinks=True, copy_function=os.link)
+
+
+def _place(old: Path, new: Path, text: str) -> None:
+    new.parent.mkdir(parents=True, exist_ok=True)
+    if not old.is_symlink() and _read(old) == text:
+        os.link(old, new)
+        return
+    handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
+    with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as out:
+        out.write(text)
+        out.flush()
+        os.fsync(out.fileno())
+
+
+def _swap(staging: Path, folder: Path) -> None:
+    if not folder.exists():
+        staging.rename(folder)
+        return
+    library = ctypes.CDLL(None, use_errno=True)
+    arguments = (_AT_FDCWD, os.fsencode(staging), _AT_FDCWD, os.fsencode(folder), _EXCHANGE)
+    if library.renameat2(*arguments) == 0:
+        return
+    code = ctypes.get_errno()
+    if code not in (errno.EINVAL, errno.ENOSYS):
+        raise OSError(code, os.strerror(code))
+    old = staging.with_name(staging.name + "-old")
+    folder.rename(old)
+    staging.rename(folder)
+    shutil.rmtree(old)

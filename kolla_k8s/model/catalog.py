@@ -1,0 +1,143 @@
+"""All services of one OpenStack release together, and what one says about another: hosts, ports, addresses, secrets.
+
+Definitions never spell a host name: they name a service, and this room knows what Kubernetes calls it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kolla_k8s.model.service import IdentityService, Kind, Plane, SecretKind, Service, Workload
+
+DEFAULT_RELEASE = "2026.1"
+SINGLE_KEY = frozenset({SecretKind.PASSWORD, SecretKind.UUID, SecretKind.ERLANG_COOKIE})
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """How a service is reached: Kubernetes Service, its first port, all client ports, and its members' names."""
+
+    service: str
+    port: int
+    ports: tuple[int, ...]
+    peers: str
+    pods: str
+    plane: str
+
+
+@dataclass(frozen=True, slots=True)
+class SecretRef:
+    """Where a secret of a definition lies in Kubernetes: Secret, key (empty: the whole Secret is the repository)."""
+
+    secret: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Services by name, resolved for one release."""
+
+    release: str
+    services: Mapping[str, Service]
+
+    def __getitem__(self, name: str) -> Service:
+        """Give a service; KeyError when there is none, which validation has excluded."""
+        return self.services[name]
+
+    def needs(self, name: str) -> list[str]:
+        """Every service that this one talks to, start before run, each once, its own registration included."""
+        service = self.services[name]
+        wanted = [*service.spec.needs.start, *service.spec.needs.run]
+        return list(dict.fromkeys(need for need in wanted if need != name))
+
+
+def main_workload(service: Service) -> tuple[str, Workload] | None:
+    """The workload that other services mean by this service's name: the first one with ports.
+
+    A definition's order counts here; the API comes first.
+    """
+    return next(((n, w) for n, w in service.spec.workloads.items() if w.ports), None)
+
+
+def service_name(service: Service, workload_name: str) -> str:
+    """Name of the Kubernetes Service of a workload: the service's own for its main workload."""
+    workload = service.spec.workloads[workload_name]
+    if workload.service:
+        return workload.service
+    main = main_workload(service)
+    is_main = main is not None and main[0] == workload_name
+    return service.name if is_main else f"{service.name}-{workload_name}"
+
+
+def pods_name(service: Service, workload_name: str) -> str:
+    """Name of the Deployment, StatefulSet or DaemonSet: the service's own when it is the only workload."""
+    alone = len(service.spec.workloads) == 1
+    is_member = service.spec.workloads[workload_name].kind is Kind.STATEFUL_SET and alone
+    return service.name if is_member else f"{service.name}-{workload_name}"
+
+
+def host_of(service: Service) -> Host | None:
+    """How others reach a service; None when nothing of it listens."""
+    main = main_workload(service)
+    if main is None:
+        return None
+    name, workload = main
+    kubernetes_service = service_name(service, name)
+    ports = tuple(port for w in service.spec.workloads.values() for port in w.ports.values())
+    return Host(
+        service=kubernetes_service,
+        port=next(iter(workload.ports.values())),
+        ports=tuple(dict.fromkeys(ports)),
+        peers=f"{kubernetes_service}-peers",
+        pods=pods_name(service, name),
+        plane=service.spec.plane.value,
+    )
+
+
+def endpoint(service: Service, entry: IdentityService) -> dict[str, str | int]:
+    """Parts of a catalogue entry's internal address."""
+    main = main_workload(service)
+    name = entry.workload or (main[0] if main else "")
+    return {
+        "service": service_name(service, name),
+        "of": service.name,
+        "port": service.spec.workloads[name].ports[entry.port],
+        "path": entry.path,
+    }
+
+
+def derived_secrets(service: Service) -> dict[str, SecretKind]:
+    """Every secret of a service: those it declares and a password for each database and messaging user."""
+    found = {name: secret.kind for name, secret in service.spec.secrets.items()}
+    for name in service.spec.databases:
+        found[database_secret(service, name)] = SecretKind.PASSWORD
+    for name in service.spec.messaging:
+        found[messaging_secret(service, name)] = SecretKind.PASSWORD
+    return found
+
+
+def database_secret(service: Service, database: str) -> str:
+    """Name of the secret that holds a database user's password."""
+    return "database-password" if len(service.spec.databases) == 1 else f"{_dashed(database)}-database-password"
+
+
+def messaging_secret(service: Service, user: str) -> str:
+    """Name of the secret that holds a messaging user's password."""
+    return "messaging-password" if len(service.spec.messaging) == 1 else f"{user}-messaging-password"
+
+
+def secret_ref(service: Service, name: str) -> SecretRef:
+    """Where a secret lies: passwords are keys of one Secret, key repositories have a Secret each."""
+    if derived_secrets(service)[name] in SINGLE_KEY:
+        return SecretRef(f"{service.name}-secrets", name)
+    return SecretRef(f"{service.name}-{name}", "")
+
+
+def is_control(service: Service) -> bool:
+    """Whether the service runs in the restricted namespace."""
+    return service.spec.plane is Plane.CONTROL
+
+
+def _dashed(name: str) -> str:
+    return name.replace("_", "-")

@@ -1,0 +1,448 @@
+"""The words of a service definition: one frozen model a word, strict, with a sentence each.
+
+Apart from the compiler so that the JSON Schema, the reference page and the checks are made from one place. It refuses
+unknown keys and wrong types; what needs other definitions (does this need exist?) is ``compile.validate``'s business.
+Keys are written with dashes in YAML (``for-each``) and with underscores here.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,40}[a-z0-9])?$")]
+"""A DNS label of at most 42 characters, so that every name made from it stays under Kubernetes' 63."""
+
+FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][-._A-Za-z0-9]{0,99}$")]
+AbsolutePath = Annotated[str, StringConstraints(pattern=r"^(/([-_A-Za-z0-9]|\.[-_A-Za-z0-9])[-._A-Za-z0-9]*)+$")]
+Quantity = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$")]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Reason = Annotated[str, StringConstraints(min_length=10)]
+Argv = list[str]
+
+
+class Strict(BaseModel):
+    """A part of a definition: immutable, no unknown keys, dashes in YAML."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=lambda name: name.replace("_", "-"))
+
+
+class Plane(StrEnum):
+    """Where pods run and how much they may: restricted ``control``, privileged ``node``."""
+
+    CONTROL = "control"
+    NODE = "node"
+
+
+class Kind(StrEnum):
+    """Kubernetes' workload kinds a definition may ask for."""
+
+    DEPLOYMENT = "Deployment"
+    STATEFUL_SET = "StatefulSet"
+    DAEMON_SET = "DaemonSet"
+
+
+class SecretKind(StrEnum):
+    """What a generated secret holds."""
+
+    PASSWORD = "password"  # noqa: S105 - the name of a kind
+    FERNET_KEYS = "fernet-keys"
+    ERLANG_COOKIE = "erlang-cookie"
+    UUID = "uuid"
+    CA = "ca"
+    CERTIFICATE = "certificate"
+    SSH_KEYPAIR = "ssh-keypair"
+    RNDC = "rndc"
+    KEYRING = "keyring"
+
+
+class Format(StrEnum):
+    """How a configuration file is written, and so how values in it are escaped."""
+
+    INI = "ini"
+    MY_CNF = "my.cnf"
+    UWSGI = "uwsgi"
+    SYSCTL = "sysctl"
+    YAML = "yaml"
+    JSON = "json"
+    RAW = "raw"
+
+
+class Metadata(Strict):
+    """Who the service is.
+
+    ``revision`` is the last part of the chart's version; raise it with every change of the definition.
+    """
+
+    name: Name
+    title: str
+    revision: Annotated[int, Field(ge=1)]
+    description: str = ""
+
+
+class User(Strict):
+    """The account of the image the processes run as; uid and gid are equal in Kolla's images."""
+
+    name: Name
+    uid: Annotated[int, Field(ge=0, le=65535)]
+
+
+class Needs(Strict):
+    """Which services this one talks to: ``start`` orders, ``run`` only opens the network."""
+
+    start: list[Name] = []
+    run: list[Name] = []
+
+
+class Database(Strict):
+    """A database with a user of its own; both are called like the map's key unless said otherwise."""
+
+    user: Name | None = None
+    also: list[str] = Field(default=[], description="further databases the same user may use, such as nova_cell0")
+
+
+class MessagingUser(Strict):
+    """A RabbitMQ user; its virtual host is called like the service unless said otherwise."""
+
+    vhost: Name | None = None
+
+
+class IdentityService(Strict):
+    """An entry of the service catalogue; endpoints are made from a workload's port and a path."""
+
+    type: str
+    port: Name
+    workload: Name | None = None
+    path: str = ""
+    description: str = ""
+
+
+class IdentityUser(Strict):
+    """A Keystone user, its password (a secret of this service) and its roles in a project."""
+
+    password: Name
+    project: str = "service"
+    roles: list[str] = ["admin"]
+
+
+class Identity(Strict):
+    """What is registered in Keystone: catalogue entries, users, roles and projects."""
+
+    services: dict[Name, IdentityService] = {}
+    users: dict[Name, IdentityUser] = {}
+    roles: list[str] = []
+    projects: list[str] = []
+
+
+class Secret(Strict):
+    """A generated secret. ``owner: cluster`` is changed in the cluster (rotation) and never exported or reverted."""
+
+    kind: SecretKind
+    owner: Literal["site", "cluster"] = "site"
+    help: str = ""
+
+
+class Variant(Strict):
+    """Content laid over a file's content when options have these values."""
+
+    when: dict[Name, Any]
+    content: dict[str, Any]
+
+
+class ConfigFile(Strict):
+    """A file the init step writes into memory: placeholders are filled in, values escaped for the format."""
+
+    path: AbsolutePath
+    format: Format
+    content: Any
+    mode: Annotated[str, StringConstraints(pattern=r"^0[0-7]{3}$")] = "0440"
+    variants: dict[Name, Variant] = {}
+
+
+class Schema(Strict):
+    """Database schema commands by phase; ``contract`` runs only on a fresh database or after an upgrade."""
+
+    check: Argv = []
+    expand: Argv = []
+    migrate: Argv = []
+    contract: Argv = []
+
+
+class Resources(Strict):
+    """Requests and limits of a container, as Kubernetes writes them."""
+
+    cpu: Quantity = "100m"
+    memory: Quantity = "256Mi"
+    cpu_limit: Quantity = "2"
+    memory_limit: Quantity = "512Mi"
+
+
+class Probe(Strict):
+    """A check by kubelet: exactly one of ``http`` (path), ``tcp`` or ``exec``; times in seconds."""
+
+    http: str | None = None
+    tcp: bool = False
+    exec: Argv | None = None
+    port: Name | None = None
+    period_s: Annotated[int, Field(ge=1)] = 5
+    timeout_s: Annotated[int, Field(ge=1)] = 3
+    failures: Annotated[int, Field(ge=1)] = 3
+
+    @model_validator(mode="after")
+    def _has_one_way(self) -> Probe:
+        if sum((self.http is not None, self.tcp, self.exec is not None)) != 1:
+            raise ValueError("a probe has exactly one of http, tcp and exec")
+        if self.exec is None and self.port is None:
+            raise ValueError("an http or tcp probe names its port")
+        return self
+
+
+class Persistent(Strict):
+    """A volume that outlives the pod: one PersistentVolumeClaim for each replica of a StatefulSet."""
+
+    size: Quantity
+
+
+class HostPath(Strict):
+    """A path of the node. Node plane only, and never without a reason."""
+
+    path: AbsolutePath
+    reason: Reason
+    type: Literal["Directory", "DirectoryOrCreate", "File", "Socket", "CharDevice"] = "Directory"
+    propagation: Literal["None", "HostToContainer", "Bidirectional"] = "None"
+    read_only: bool = False
+
+
+class Volume(Strict):
+    """A directory of the pod: exactly one of scratch, persistent, secret (mounted as a directory) and host."""
+
+    path: AbsolutePath
+    scratch: Literal["disk", "memory"] | None = None
+    persistent: Persistent | None = None
+    secret: Name | None = None
+    host: HostPath | None = None
+    when: dict[Name, Any] = {}
+
+    @model_validator(mode="after")
+    def _has_one_source(self) -> Volume:
+        if sum(source is not None for source in (self.scratch, self.persistent, self.secret, self.host)) != 1:
+            raise ValueError("a volume has exactly one of scratch, persistent, secret and host")
+        return self
+
+
+class Privilege(Strict):
+    """What a container of the node plane may do beyond ``restricted``, and why."""
+
+    reason: Reason
+    privileged: bool = False
+    root: bool = False
+    writable_root: bool = False
+    capabilities: list[str] = []
+
+
+class Host(Strict):
+    """Which namespaces of the node the pod shares, and why."""
+
+    reason: Reason
+    network: bool = False
+    pid: bool = False
+    ipc: bool = False
+    modules: list[str] = []
+    sysctls: dict[str, str] = {}
+
+
+class Container(Strict):
+    """One process: its image, its command (run directly, never through ``kolla_start``), ports, checks and limits."""
+
+    image: Name
+    run: Argv
+    start: Literal["direct", "kolla"] = "direct"
+    env: dict[str, str] = {}
+    ports: dict[Name, Port] = {}
+    ready: Probe | None = None
+    startup: Probe | None = None
+    live: Probe | None = None
+    stop: Argv = Field(default=[], description="preStop command")
+    resources: Resources = Resources()
+    privilege: Privilege | None = None
+
+
+class Prepare(Strict):
+    """A command that runs before the processes of each pod, with the pod's files and volumes."""
+
+    run: Argv
+    image: Name | None = None
+    privilege: Privilege | None = None
+
+
+class Peers(Strict):
+    """How members of a cluster find each other: ports only they use, and whether addresses come before readiness."""
+
+    ports: dict[Name, Port] = {}
+
+
+class Roll(Strict):
+    """How pods are replaced."""
+
+    strategy: Literal["RollingUpdate", "OnDelete"] = "RollingUpdate"
+    max_unavailable: Annotated[int, Field(ge=0)] = 0
+    parallel: bool = Field(default=False, description="start and stop all members at once (StatefulSet)")
+
+
+class Attachment(Strict):
+    """A second interface by Multus: the NetworkAttachmentDefinition's name and the interface in the pod."""
+
+    network: str
+    interface: str
+
+
+class Workload(Container):
+    """Pods of one kind: a main process and, where needed, further ``containers`` beside it."""
+
+    kind: Kind
+    replicas: Annotated[int, Field(ge=1)] = 1
+    max_replicas: int | None = Field(default=None, description="more than this many cannot work yet")
+    service: Name | None = Field(default=None, description="name of the Kubernetes Service, when not the usual one")
+    config: list[FileName] | None = Field(default=None, description="files this workload gets; all when left out")
+    containers: dict[Name, Container] = {}
+    prepare: dict[Name, Prepare] = {}
+    volumes: dict[Name, Volume] = {}
+    peers: Peers | None = None
+    roll: Roll = Roll()
+    stop_s: Annotated[int, Field(ge=1)] = 30
+    host: Host | None = None
+    same_node: Name | None = None
+    node_selector: dict[str, str] = {}
+    attachments: dict[Name, Attachment] = {}
+    when: dict[Name, Any] = {}
+    for_each: Name | None = Field(default=None, description="option (a map) for each key of which the workload exists")
+    metrics: Metrics | None = None
+
+
+class Metrics(Strict):
+    """Where Prometheus finds the workload's figures."""
+
+    port: Name
+    path: str = "/metrics"
+
+
+class BootstrapStep(Strict):
+    """One idempotent command of the bootstrap Job.
+
+    A command that names a secret must be a Python program: it is run in process, because others can read the
+    arguments and the environment of a process.
+    """
+
+    run: Argv
+    when: dict[Name, Any] = {}
+
+
+class Bootstrap(Strict):
+    """The one Job of a service: databases, messaging, schema, these steps in order, registration in Keystone."""
+
+    image: Name
+    config: dict[FileName, list[str]] = Field(
+        default={}, description="file -> sections the steps need (none named: all); only they make the Job run again"
+    )
+    volumes: dict[Name, Volume] = {}
+    steps: dict[Name, BootstrapStep] = {}
+    resources: Resources = Resources()
+
+
+class Rotate(Strict):
+    """Rotation of a fernet key repository in a Secret of this service."""
+
+    secret: Name
+    max_active_keys: Annotated[int, Field(ge=3)]
+    min_age_s: Annotated[int, Field(ge=600)] = 43200
+
+
+class Periodic(Strict):
+    """A CronJob: exactly one of ``run`` (a command with the service's files) and ``rotate`` (a key repository)."""
+
+    schedule: str
+    image: Name
+    run: Argv | None = None
+    rotate: Rotate | None = None
+    resources: Resources = Resources.model_validate({"memory": "64Mi", "memory-limit": "256Mi", "cpu-limit": "1"})
+
+    @model_validator(mode="after")
+    def _does_one_thing(self) -> Periodic:
+        if (self.run is None) == (self.rotate is None):
+            raise ValueError("a periodic task has exactly one of run and rotate")
+        return self
+
+
+class Expose(Strict):
+    """A port that clients outside the cluster reach, and how."""
+
+    workload: Name
+    port: Name
+    protocol: Literal["http", "websocket", "tcp", "udp"] = "http"
+    public: bool = True
+
+
+class Finish(Strict):
+    """A step that needs a living cloud; its outputs can be used in configuration as ``${fact:service.name}``."""
+
+    run: Argv
+    image: Name
+    outputs: list[Name] = []
+
+
+class Gate(Strict):
+    """A check on function that must pass before dependants start."""
+
+    kind: str
+    workload: Name
+    timeout_s: Annotated[int, Field(ge=1)] = 300
+    settings: dict[str, Any] = {}
+
+
+class Option(Strict):
+    """A choice of the site that switches blocks on and off with ``when`` and ``variants``."""
+
+    default: Any
+    one_of: list[Any] = []
+    help: str
+
+
+class Spec(Strict):
+    """What the service is made of."""
+
+    plane: Plane = Plane.CONTROL
+    user: User
+    needs: Needs = Needs()
+    options: dict[Name, Option] = {}
+    external: dict[Name, str] = Field(default={}, description="systems outside the cluster that are used, such as ceph")
+    databases: dict[str, Database] = {}
+    messaging: dict[Name, MessagingUser] = {}
+    identity: Identity = Identity()
+    secrets: dict[Name, Secret] = {}
+    config: dict[FileName, ConfigFile] = {}
+    db_schema: Schema = Field(default=Schema(), alias="schema")
+    bootstrap: Bootstrap | None = None
+    workloads: dict[Name, Workload] = {}
+    expose: dict[Name, Expose] = {}
+    periodic: dict[Name, Periodic] = {}
+    finish: dict[Name, Finish] = {}
+    gates: dict[Name, Gate] = {}
+
+
+class Service(Strict):
+    """A whole definition: one file of ``service_defs/``."""
+
+    api_version: Literal["kolla-k8s.io/v1"] = Field(alias="apiVersion")
+    kind: Literal["Service"]
+    metadata: Metadata
+    spec: Spec
+    releases: dict[str, dict[str, Any]] = Field(
+        default={}, description="OpenStack release -> merge patch on spec for charts of that release"
+    )
+
+    @property
+    def name(self) -> str:
+        """The service's name."""
+        return self.metadata.name

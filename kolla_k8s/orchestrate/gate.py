@@ -1,0 +1,110 @@
+"""Gates on function: does the service do its work, asked from inside its own pods.
+
+Each kind is a small program (``gates/``), sent to a pod's python3 and run there: so network policies count, and nothing
+has to be shipped with the chart. Credentials lie in files of the pod; none goes through here.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from kolla_k8s.model.catalog import Catalog
+from kolla_k8s.model.plan import GateSpec, Step
+from kolla_k8s.ports import Cluster, KubeObject, Resource
+
+PODS = Resource("", "v1", "pods", "Pod")
+LOADER = (
+    "import json, sys; length, arguments = json.loads(sys.stdin.readline()); space = {}; "
+    "exec(compile(sys.stdin.read(length), 'gate', 'exec'), space); print(space['check'](arguments))"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """What a gate found: green or not, and why, in one line."""
+
+    is_green: bool
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gates:
+    """Runs the gates of a plan's steps against a cluster."""
+
+    cluster: Cluster
+    catalog: Catalog
+
+    async def check(self, step: Step, gate: GateSpec) -> GateResult:
+        """Run one gate once; never raises for a gate that is red."""
+        pods = await self._ready_pods(step, gate)
+        if not pods:
+            return GateResult(is_green=False, evidence=f"no pod of {gate.workload} is ready")
+        kind = KINDS[gate.kind]
+        return await kind(self, step, gate, pods)
+
+    async def _ready_pods(self, step: Step, gate: GateSpec) -> list[KubeObject]:
+        labels = f"app.kubernetes.io/name={step.name},app.kubernetes.io/component={gate.workload}"
+        pods = await self.cluster.list(PODS, step.request.namespace, labels=labels)
+        return sorted((pod for pod in pods if _is_ready(pod)), key=lambda pod: str(pod["metadata"]["name"]))
+
+    async def run(self, pod: KubeObject, gate: GateSpec, program: str, arguments: Mapping[str, Any]) -> GateResult:
+        """Run a program of ``gates/`` in a pod."""
+        text = _program(program)
+        header = json.dumps([len(text), {**arguments, "nonce": secrets.token_hex(8)}])
+        about = pod["metadata"]
+        container = gate.settings.get("container", gate.workload)
+        command = ["python3", "-c", LOADER]
+        done = await self.cluster.exec(about["namespace"], about["name"], container, command, f"{header}\n{text}")
+        said = (done.stdout if done.exit_code == 0 else done.stderr or done.stdout).strip().splitlines()
+        return GateResult(done.exit_code == 0, f"{about['name']}: {said[-1] if said else 'no answer'}")
+
+
+def _is_ready(pod: KubeObject) -> bool:
+    conditions = pod.get("status", {}).get("conditions", ())
+    is_going = "deletionTimestamp" in pod["metadata"]
+    return not is_going and any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
+@cache
+def _program(name: str) -> str:
+    return (resources.files("kolla_k8s.orchestrate") / "gates" / f"{name}.py").read_text(encoding="utf-8")
+
+
+async def _mariadb(gates: Gates, _step: Step, gate: GateSpec, pods: list[KubeObject]) -> GateResult:
+    return await gates.run(pods[0], gate, "mariadb", {})
+
+
+async def _rabbitmq(gates: Gates, _step: Step, gate: GateSpec, pods: list[KubeObject]) -> GateResult:
+    return await gates.run(pods[0], gate, "rabbitmq", {"members": len(pods)})
+
+
+async def _memcached(gates: Gates, step: Step, gate: GateSpec, pods: list[KubeObject]) -> GateResult:
+    port = next(iter(gates.catalog[step.name].spec.workloads[gate.workload].ports.values()))
+    results = [await gates.run(pod, gate, "memcached", {"port": port}) for pod in pods]
+    red = [result for result in results if not result.is_green]
+    return red[0] if red else GateResult(is_green=True, evidence=f"set and get at {len(pods)} replicas")
+
+
+async def _keystone(gates: Gates, step: Step, gate: GateSpec, pods: list[KubeObject]) -> GateResult:
+    service = gates.catalog[step.name]
+    arguments = {
+        "port": next(iter(service.spec.workloads[gate.workload].ports.values())),
+        "addresses": [pod["status"]["podIP"] for pod in pods],
+        "catalogue": [entry.type for entry in service.spec.identity.services.values()],
+    }
+    return await gates.run(pods[0], gate, "keystone", arguments)
+
+
+Kind = Callable[[Gates, Step, GateSpec, list[KubeObject]], Awaitable[GateResult]]
+KINDS: dict[str, Kind] = {
+    "keystone-token": _keystone,
+    "mariadb-write-read": _mariadb,
+    "memcached-set-get": _memcached,
+    "rabbitmq-publish-consume": _rabbitmq,
+}

@@ -1,0 +1,56 @@
+"""All nodes run without alarm; a message is published with confirmation and consumed as the gate's own user."""
+
+import base64
+import http.client
+import json
+import time
+
+QUEUE = "gate"
+
+
+def check(arguments):
+    """Evidence, or SystemExit with what is wrong."""
+    with open("/etc/kolla-k8s/gate.json", encoding="utf-8") as file:
+        login = json.load(file)
+    ask = _asker(login)
+    nodes = ask("GET", "nodes")
+    down = [node["name"] for node in nodes if not node["running"]]
+    alarms = [
+        f"{node['name']}: {kind}" for node in nodes for kind in ("mem_alarm", "disk_free_alarm") if node.get(kind)
+    ]
+    if down or alarms or len(nodes) != arguments["members"]:
+        raise SystemExit(f"{len(nodes)} of {arguments['members']} nodes; down: {down}; alarms: {alarms}")
+    vhost = login["vhost"]
+    ask("PUT", f"queues/{vhost}/{QUEUE}", {"durable": True, "arguments": {"x-queue-type": "quorum"}})
+    nonce = arguments["nonce"]
+    body = {"properties": {"delivery_mode": 2}, "routing_key": QUEUE, "payload": nonce, "payload_encoding": "string"}
+    if not ask("POST", f"exchanges/{vhost}/amq.default/publish", body)["routed"]:
+        raise SystemExit("a published message was not confirmed")
+    if not _consumed(ask, vhost, nonce):
+        raise SystemExit("a confirmed message did not come back")
+    return f"{len(nodes)} nodes without alarm; a confirmed message was consumed from a quorum queue"
+
+
+def _consumed(ask, vhost, nonce):
+    get = {"count": 50, "ackmode": "ack_requeue_false", "encoding": "auto"}
+    for _ in range(20):
+        if any(message["payload"] == nonce for message in ask("POST", f"queues/{vhost}/{QUEUE}/get", get)):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def _asker(login):
+    secret = base64.b64encode(f"{login['username']}:{login['password']}".encode()).decode()
+    headers = {"Authorization": f"Basic {secret}", "Content-Type": "application/json"}
+
+    def ask(method, path, body=None):
+        connection = http.client.HTTPConnection(login["host"], 15672, timeout=10)
+        connection.request(method, "/api/" + path, json.dumps(body) if body else None, headers)
+        answer = connection.getresponse()
+        text = answer.read().decode()
+        if answer.status >= 300:
+            raise SystemExit(f"{method} {path}: {answer.status} {answer.reason}: {text[:200]}")
+        return json.loads(text or "null")
+
+    return ask

@@ -1,0 +1,112 @@
+"""Decide what a run will do: compare what is wanted with the releases that are there.
+
+Pure: charts, values and the labels of releases come in, a plan goes out. Digests decide; helm is not asked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kolla_k8s.model.catalog import Catalog, is_control
+from kolla_k8s.model.plan import Action, GateSpec, HelmRequest, Plan, Step
+from kolla_k8s.ports import Release
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the site asks for.
+
+    Attributes:
+        values: Service -> the one values dict its chart gets; its keys are the enabled services.
+        charts: Service -> chart directory or reference.
+        chart_digests: Service -> digest of the chart's content.
+        namespaces: ``control`` and ``node`` -> namespace.
+        services: Only these are changed, what they need is checked; empty for all.
+    """
+
+    cloud: str
+    catalog: Catalog
+    values: Mapping[str, Mapping[str, Any]]
+    charts: Mapping[str, Path | str]
+    chart_digests: Mapping[str, str]
+    namespaces: Mapping[str, str]
+    services: Collection[str] = field(default=())
+
+
+def build_plan(wanted: Wanted, releases: Mapping[str, Release]) -> Plan:
+    """Plan an install: one step for each service that is wanted or needed by one that is."""
+    named = set(wanted.services) or set(wanted.values)
+    steps = tuple(_step(wanted, name, releases, named) for name in sorted(with_needs(wanted, named)))
+    return Plan(wanted.cloud, wanted.catalog.release, steps)
+
+
+def build_removal(wanted: Wanted, releases: Mapping[str, Release]) -> Plan:
+    """Plan an uninstall: users before what they use; only releases that are there."""
+    named = set(wanted.services) or set(wanted.catalog.services)
+    names = sorted(named & set(releases))
+    steps = tuple(_removal(wanted, name, names) for name in names)
+    return Plan(wanted.cloud, wanted.catalog.release, steps)
+
+
+def with_needs(wanted: Wanted, names: Iterable[str]) -> set[str]:
+    """The services and, transitively, the enabled ones they need to start."""
+    found: set[str] = set()
+    todo = list(names)
+    while todo:
+        name = todo.pop()
+        if name not in found and name in wanted.values:
+            found.add(name)
+            todo.extend(wanted.catalog[name].spec.needs.start)
+    return found
+
+
+def input_digest(chart_digest: str, values: Mapping[str, Any]) -> str:
+    """Digest of all that decides what helm would apply; fits a label (32 hex digits)."""
+    content = json.dumps([chart_digest, values], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(content.encode()).hexdigest()[:32]
+
+
+def _step(wanted: Wanted, name: str, releases: Mapping[str, Release], named: Collection[str]) -> Step:
+    service = wanted.catalog[name]
+    request = _request(wanted, name)
+    release = releases.get(name)
+    action, reason = _decide(request.digest, release)
+    if name not in named and release is not None and action is Action.CHANGE:
+        action, reason = Action.UNCHANGED, "only checked: not among the services named"
+    elif name not in named and release is None:
+        reason = "not installed, and needed"
+    gates = tuple(
+        GateSpec(gate_name, gate.kind, gate.workload, gate.settings, float(gate.timeout_s))
+        for gate_name, gate in service.spec.gates.items()
+    )
+    needs = tuple(need for need in service.spec.needs.start if need in wanted.values)
+    return Step(name, action, reason, needs, request, gates)
+
+
+def _decide(digest: str, release: Release | None) -> tuple[Action, str]:
+    if release is None:
+        return Action.INSTALL, "not installed"
+    if release.status != "deployed":
+        return Action.RECOVER, f"revision {release.revision} is {release.status}"
+    if release.digest != digest:
+        return Action.CHANGE, "chart or values differ from what is installed"
+    return Action.UNCHANGED, f"revision {release.revision} is what is wanted"
+
+
+def _request(wanted: Wanted, name: str) -> HelmRequest:
+    service = wanted.catalog[name]
+    namespace = wanted.namespaces["control" if is_control(service) else "node"]
+    values = wanted.values.get(name, {})
+    digest = input_digest(wanted.chart_digests.get(name, ""), values)
+    labels = {"kolla-k8s.io/cloud": wanted.cloud}
+    return HelmRequest(name, namespace, wanted.charts.get(name, ""), values, digest, labels)
+
+
+def _removal(wanted: Wanted, name: str, names: Collection[str]) -> Step:
+    users = tuple(other for other in names if name in wanted.catalog[other].spec.needs.start)
+    return Step(name, Action.REMOVE, "asked to be removed", users, _request(wanted, name))
