@@ -189,7 +189,7 @@ def _file_schema(file_format: Format) -> Json:
     scalar: Json = {"type": ["string", "number", "boolean", "null"]}
     option = {"anyOf": [scalar, {"type": "array", "items": scalar}]}
     match file_format:
-        case Format.INI | Format.MY_CNF | Format.UWSGI:
+        case Format.INI | Format.MY_CNF | Format.PYMYSQL | Format.UWSGI:
             section = {"type": ["object", "null"], "additionalProperties": option}
             return {"type": "object", "additionalProperties": section}
         case Format.SYSCTL:

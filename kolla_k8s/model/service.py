@@ -63,6 +63,7 @@ class Format(StrEnum):
 
     INI = "ini"
     MY_CNF = "my.cnf"
+    PYMYSQL = "pymysql"
     UWSGI = "uwsgi"
     SYSCTL = "sysctl"
     YAML = "yaml"

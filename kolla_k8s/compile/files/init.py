@@ -135,9 +135,9 @@ def _filtered(value, names):
 
 def render(file, facts):
     """Write one configuration file's text: ``file`` has ``format`` and ``content``."""
-    return {"ini": _ini, "uwsgi": _uwsgi, "my.cnf": _my_cnf, "sysctl": _sysctl, "raw": _raw}.get(file["format"], _json)(
-        file["content"], facts
-    )
+    return {"ini": _ini, "uwsgi": _uwsgi, "my.cnf": _my_cnf, "pymysql": _pymysql, "sysctl": _sysctl, "raw": _raw}.get(
+        file["format"], _json
+    )(file["content"], facts)
 
 
 def _sections(content, line):
@@ -182,6 +182,11 @@ def _uwsgi(content, facts):
 
 def _sysctl(content, facts):
     return "".join(f"{k} = {_one_line(fill(_plain(v), facts))}\n" for k, v in sorted(content.items()) if v is not None)
+
+
+def _pymysql(content, facts):
+    """PyMySQL's option files: quotes around a value are taken off, and nothing inside is special."""
+    return _sections(content, lambda k, v: f'{k} = "{_one_line(fill(_plain(v), facts))}"\n')
 
 
 def _my_cnf(content, facts):
@@ -283,6 +288,7 @@ def api(method, path, body=None, content_type="application/json"):
     host = os.environ["KUBERNETES_SERVICE_HOST"]
     port = int(os.environ["KUBERNETES_SERVICE_PORT"])
     context = ssl.create_default_context(cafile=str(TOKEN / "ca.crt"))
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # many clusters' own authorities lack a key usage extension
     connection = http.client.HTTPSConnection(host, port, timeout=10, context=context)
     space = (TOKEN / "namespace").read_text()
     headers = {"Authorization": "Bearer " + (TOKEN / "token").read_text(), "Content-Type": content_type}
