@@ -1,0 +1,138 @@
+"""Bring the sandbox up and down."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from sandbox import control_plane, node
+from sandbox.api import Api
+from sandbox.build import debian_packages, program
+from sandbox.control_plane import Ports, wait_until
+from sandbox.layout import DNS, NODE, REGISTRY, REGISTRY_PORT, Layout
+from sandbox.processes import Processes, kill_and_wait
+
+
+def up(at: Layout) -> dict[str, Any]:
+    """Bring everything up, or say what is up already; gives what ``status`` gives."""
+    if status(at).get("is_up"):
+        return status(at)
+    down(at)
+    debian_packages(node.PACKAGES)
+    for name in (*control_plane.PROGRAMS, "kubelet", "kube-proxy", "coredns", "pause"):
+        program(name)
+    began = time.monotonic()
+    at.state.mkdir(parents=True, mode=0o700)
+    processes = Processes(at.state)
+    ports = _start(at, processes)
+    about = {
+        "kubeconfig": str(at.kubeconfig),
+        "audit_log": str(at.audit_log),
+        "registry": {"inside": REGISTRY, "outside": f"127.0.0.1:{ports['registry']}"},
+        "ready_after_s": round(time.monotonic() - began, 1),
+    }
+    (at.state / "sandbox.json").write_text(json.dumps(about, indent=1))
+    return status(at)
+
+
+def _start(at: Layout, processes: Processes) -> dict[str, int]:
+    node.make_network(at)
+    node.start_registry(at, processes)
+    node.start_containerd(at, processes)
+    control_plane.start(processes, Ports(), NODE, netns=at.netns)
+    ports = {
+        "api": node.start_forward(at, processes, "forward-api", Ports().api),
+        "registry": node.start_forward(at, processes, "forward-registry", REGISTRY_PORT),
+    }
+    control_plane.write_kubeconfig(at.state, at.kubeconfig, f"https://127.0.0.1:{ports['api']}", "admin")
+    api = Api(at.pki, "system", "127.0.0.1", ports["api"])
+    wait_until("the API server is ready", lambda: control_plane.is_ready(api))
+    wait_until("containerd listens", at.containerd.exists)
+    wait_until("containerd answers", lambda: _takes_images(at))
+    node.start_kubelet(at, processes)
+    node.start_dns(at, processes)
+    agent = [sys.executable, "-m", "sandbox.agent", str(at.state), at.netns]
+    processes.start("agent", agent, netns=at.netns)
+    _first_objects(api)
+    wait_until("the node is ready", lambda: _node_is_ready(api))
+    return ports
+
+
+def _takes_images(at: Layout) -> bool:
+    try:
+        node.import_pause(at)
+    except subprocess.CalledProcessError:
+        return False
+    return True
+
+
+def _first_objects(api: Api) -> None:
+    ports = [{"name": "dns", "port": 53, "protocol": "UDP"}, {"name": "dns-tcp", "port": 53, "protocol": "TCP"}]
+    name = {"name": "kube-dns", "labels": {"k8s-app": "kube-dns"}}
+    spec = {"clusterIP": DNS, "ports": ports}
+    space = "/api/v1/namespaces/kube-system"
+    wait_until("kube-system exists", lambda: api.ask("GET", space)[0] == 200)
+    api.create(f"{space}/services", {"apiVersion": "v1", "kind": "Service", "metadata": name, "spec": spec})
+    about = {"name": "kube-dns-node", "labels": {"kubernetes.io/service-name": "kube-dns"}}
+    endpoints = {"addressType": "IPv4", "endpoints": [{"addresses": [NODE]}], "ports": ports}
+    body = {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": about, **endpoints}
+    api.create("/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices", body)
+    storage = {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {"name": "standard", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
+        "provisioner": "sandbox/local-path",
+        "volumeBindingMode": "WaitForFirstConsumer",
+        "reclaimPolicy": "Delete",
+    }
+    api.create("/apis/storage.k8s.io/v1/storageclasses", storage)
+
+
+def _node_is_ready(api: Api) -> bool:
+    conditions = [c for n in api.items("/api/v1/nodes") for c in n["status"].get("conditions", ())]
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
+def down(at: Layout) -> None:
+    """End every process, mount, namespace and rule of the sandbox, and its state; a half-made one too."""
+    Processes(at.state).kill()
+    while pids := _strays(at):
+        kill_and_wait(pids)
+    node.remove_leftovers(at)
+
+
+def _strays(at: Layout) -> list[int]:
+    """Processes that ours left behind: shims by their socket, containers by their cgroup, others by namespace."""
+    found: set[int] = set()
+    for folder in node.cgroup_folders(at):
+        for procs in folder.rglob("cgroup.procs") if folder.is_dir() else ():
+            found.update(int(pid) for pid in procs.read_text().split())
+    named = subprocess.run(["ip", "netns", "pids", at.netns], capture_output=True, text=True, check=False)
+    found.update(int(pid) for pid in named.stdout.split())
+    socket = str(at.containerd).encode()
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit() and int(process.name) != os.getpid() and socket in _command_line(process):
+            found.add(int(process.name))
+    return sorted(found)
+
+
+def _command_line(process: Path) -> bytes:
+    try:
+        return (process / "cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def status(at: Layout) -> dict[str, Any]:
+    """What runs, and where: JSON for people and scripts."""
+    about = at.state / "sandbox.json"
+    known, alive = Processes(at.state).known(), Processes(at.state).alive()
+    said: dict[str, Any] = json.loads(about.read_text()) if about.exists() else {}
+    is_up = bool(said) and set(known) == set(alive)
+    missing = sorted(set(known) - set(alive))
+    return {"name": at.name, "is_up": is_up, "state": str(at.state), **said, "processes": alive, "dead": missing}
