@@ -57,7 +57,7 @@ def load_definition(file: Path, release: str) -> Definition:
     try:
         return Definition(Service.model_validate(data), document)
     except ValidationError as error:
-        raise UserFilesError(problems_from_pydantic(error, document)) from None
+        raise UserFilesError(problems_from_pydantic(error, document, Service)) from None
 
 
 def for_release(data: Any, release: str) -> Any:

@@ -1,0 +1,301 @@
+"""Read YAML strictly and know where everything stood; write it plainly.
+
+The only importer of a YAML library. Scalars follow YAML 1.2's core schema (``no`` is a string, ``010`` is ten), and
+whatever two readers could understand differently is refused: duplicate keys, tags, merge keys, several documents,
+invisible characters. libyaml's parser is used because it is fast and gives positions; see docs/adr/0007.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from kolla_k8s.errors import OutsideError, Problem, UserFilesError
+from kolla_k8s.suggest import did_you_mean
+
+MAX_BYTES = 5 * 1024 * 1024
+MAX_DEPTH = 64
+MAX_ALIASES = 1000
+MAX_EXPANSION = 10
+
+_NUMBERS: tuple[tuple[re.Pattern[str], Callable[[str], int | float]], ...] = (
+    (re.compile(r"[-+]?[0-9]{1,400}"), int),
+    (re.compile(r"0o[0-7]+"), lambda text: int(text, 0)),
+    (re.compile(r"0x[0-9a-fA-F]+"), lambda text: int(text, 0)),
+    (re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"), float),
+)
+_WORDS = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+_SPECIAL_FLOATS = {".inf": float("inf"), "-.inf": float("-inf"), "+.inf": float("inf"), ".nan": float("nan")}
+_INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\u0085\u2028\u2029]")
+
+Keys = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A file's content as plain data, and the line and column of each key and item."""
+
+    name: str
+    data: Any
+    positions: dict[Keys, tuple[int, int]] = field(default_factory=dict, repr=False)
+
+    def place(self, path: Keys) -> str:
+        """Spell ``file:line:column`` of a path; of its nearest parent when it is not in the file."""
+        while path and path not in self.positions:
+            path = path[:-1]
+        line, column = self.positions.get(path, (1, 1))
+        return f"{self.name}:{line}:{column}"
+
+
+def load(path: Path) -> Document:
+    """Read a file; raises ``UserFilesError`` for what is in it, ``OutsideError`` when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise OutsideError(str(path), f"cannot be read: {error.strerror}", "check the path and its rights") from error
+    return loads(content, str(path))
+
+
+def loads(content: bytes | str, name: str) -> Document:
+    """Read YAML from memory; ``name`` stands for the file in places."""
+    text = _decoded(content.encode() if isinstance(content, str) else content, name)
+    try:
+        _check_shape(text, name)
+        node = yaml.compose(text, Loader=yaml.CBaseLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
+        raise _refused(place, str(error.problem or "is not YAML"), "correct the YAML") from None
+    except yaml.YAMLError as error:
+        raise _refused(name, f"is not YAML: {error}".splitlines()[0], "correct the YAML") from None
+    reader = _Reader(name)
+    data = reader.value(node, ()) if node else None
+    if reader.problems:
+        raise UserFilesError(reader.problems)
+    return Document(name, data, reader.positions)
+
+
+def _refused(place: str, fact: str, way_out: str) -> UserFilesError:
+    return UserFilesError([Problem(place, "", fact, way_out)])
+
+
+def _decoded(content: bytes, name: str) -> str:
+    if len(content) > MAX_BYTES:
+        raise _refused(name, "is larger than 5 MiB", "split it")
+    try:
+        text = content.removeprefix(b"\xef\xbb\xbf").decode()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise _refused(f"{name}:{line}:1", "is not UTF-8", "save it as UTF-8") from None
+    for match in _forbidden(text):
+        before = text[: match.start()]
+        place = f"{name}:{before.count(chr(10)) + 1}:{match.start() - before.rfind(chr(10))}"
+        said = unicodedata.name(match[0], f"U+{ord(match[0]):04X}").lower()
+        raise _refused(place, f"holds an invisible character ({said})", "delete it")
+    return text
+
+
+def _forbidden(text: str) -> Iterator[re.Match[str]]:
+    yield from _INVISIBLE.finditer(text)
+    yield from re.finditer(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", text)
+
+
+def _check_shape(text: str, name: str) -> None:
+    """Refuse bombs before anything is built: parsing events needs no recursion and no memory."""
+    depth = aliases = documents = 0
+    for event in yaml.parse(text, Loader=yaml.CBaseLoader):
+        match event:
+            case yaml.CollectionStartEvent():
+                depth += 1
+            case yaml.CollectionEndEvent():
+                depth -= 1
+            case yaml.AliasEvent():
+                aliases += 1
+            case yaml.DocumentStartEvent():
+                documents += 1
+            case _:
+                continue
+        mark = event.start_mark
+        place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
+        if depth > MAX_DEPTH:
+            raise _refused(place, f"is nested deeper than {MAX_DEPTH} levels", "flatten it")
+        if aliases > MAX_ALIASES:
+            raise _refused(place, f"has more than {MAX_ALIASES} aliases", "write the values out")
+        if documents > 1:
+            raise _refused(place, "begins a second document", "one document a file")
+
+
+class _Reader:
+    """Builds plain data from nodes, notes positions, and gathers problems."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.positions: dict[Keys, tuple[int, int]] = {}
+        self.problems: list[Problem] = []
+        self.seen: set[int] = set()
+        self.open: set[int] = set()
+        self.built = 0
+
+    def value(self, node: yaml.Node, path: Keys) -> Any:
+        """Build the value of a node."""
+        self.positions.setdefault(path, (node.start_mark.line + 1, node.start_mark.column + 1))
+        self._count(node)
+        if node.tag not in {"tag:yaml.org,2002:str", "tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"}:
+            self._problem(node, f'has the tag "{node.tag}"', "write plain YAML")
+        if isinstance(node, yaml.ScalarNode):
+            return _scalar(node)
+        if id(node) in self.open:
+            self._problem(node, "holds itself through an alias", "write the values out")
+            return None
+        self.open.add(id(node))
+        built = self._map(node, path) if isinstance(node, yaml.MappingNode) else self._list(node.value, path)
+        self.open.discard(id(node))
+        return built
+
+    def _count(self, node: yaml.Node) -> None:
+        self.seen.add(id(node))
+        self.built += 1
+        if self.built > 1000 and self.built > MAX_EXPANSION * len(self.seen):
+            place = f"{self.name}:{node.start_mark.line + 1}:{node.start_mark.column + 1}"
+            raise _refused(place, "grows more than tenfold through aliases", "write the values out")
+
+    def _list(self, items: list[yaml.Node], path: Keys) -> list[Any]:
+        return [self.value(item, (*path, number)) for number, item in enumerate(items)]
+
+    def _map(self, node: yaml.MappingNode, path: Keys) -> dict[str, Any]:
+        built: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = self._key(key_node)
+            if key is None:
+                continue
+            if key in built:
+                line = self.positions[(*path, key)][0]
+                self._problem(key_node, f'the key "{key}" is there already, in line {line}', "keep one of them")
+            self.positions[(*path, key)] = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
+            built[key] = self.value(value_node, (*path, key))
+        return built
+
+    def _key(self, node: yaml.Node) -> str | None:
+        key = _scalar(node) if isinstance(node, yaml.ScalarNode) else None
+        if key == "<<":
+            self._problem(node, "merge keys are not understood by everyone", "write the values out")
+        elif not isinstance(key, str):
+            self._problem(node, f"a key is a string, not {_spelled(node)}", "put it in quotes")
+        else:
+            return key
+        return None
+
+    def _problem(self, node: yaml.Node, fact: str, way_out: str) -> None:
+        place = f"{self.name}:{node.start_mark.line + 1}:{node.start_mark.column + 1}"
+        self.problems.append(Problem(place, "", fact, way_out))
+
+
+def _spelled(node: yaml.Node) -> str:
+    return f'"{node.value}"' if isinstance(node, yaml.ScalarNode) else "a structure"
+
+
+def _scalar(node: yaml.ScalarNode) -> Any:
+    text: str = node.value
+    if node.style:
+        return text
+    if text in _WORDS:
+        return _WORDS[text]
+    for pattern, convert in _NUMBERS:
+        if pattern.fullmatch(text):
+            return convert(text)
+    return _SPECIAL_FLOATS.get(text.lower(), text)
+
+
+class _Dumper(yaml.CSafeDumper):
+    """Plain YAML: no anchors, maps in the order given."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the library's signature
+        """Write everything out."""
+        return True
+
+
+def _string(dumper: Any, text: str) -> Any:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _string)
+
+
+def dump(data: Any) -> str:
+    """Write plain data as YAML that 1.1 and 1.2 readers understand alike."""
+    text: str = yaml.dump(
+        data, Dumper=_Dumper, sort_keys=False, default_flow_style=False, width=1_000_000, allow_unicode=True
+    )
+    return text
+
+
+def problems_from_pydantic(error: ValidationError, document: Document, model: type[BaseModel]) -> list[Problem]:
+    """Say every error of a model in our own words, with places and the nearest known key."""
+    return [_problem(detail, document, model) for detail in error.errors(include_url=False)]
+
+
+def _problem(detail: Any, document: Document, model: type[BaseModel]) -> Problem:
+    path = tuple(part for part in detail["loc"] if not _is_branch(part))
+    field_path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in path).lstrip(".")
+    return Problem(document.place(path), field_path, *_said(detail, path, model))
+
+
+def _said(detail: Any, path: Keys, model: type[BaseModel]) -> tuple[str, str]:
+    """Fact and way out of an error."""
+    kind, value = detail["type"], _short(detail["input"])
+    if kind == "extra_forbidden":
+        return f'unknown key "{path[-1]}"', did_you_mean(str(path[-1]), _known_keys(model, path[:-1]))
+    if kind == "missing":
+        return f'the key "{path[-1]}" is missing', "add it"
+    if kind == "value_error":
+        return str(detail["ctx"]["error"]), "see the reference of the definition or the site file"
+    fact, way_out = {
+        "string_type": (f"is no string: {value}", "put it in quotes"),
+        "string_pattern_mismatch": (f"{value} does not match {detail.get('ctx', {}).get('pattern')}", "rename it"),
+        "enum": (f"{value} is no choice", f"known: {detail.get('ctx', {}).get('expected')}"),
+        "literal_error": (f"{value} is no choice", f"known: {detail.get('ctx', {}).get('expected')}"),
+    }.get(kind, (f"{detail['msg'][0].lower()}{detail['msg'][1:]}, not {value}", "correct the value"))
+    return fact, way_out
+
+
+def _is_branch(part: str | int) -> bool:
+    """Pydantic names validators and union branches in a location; no YAML key has such a form."""
+    return isinstance(part, str) and ("[" in part or part.startswith("function-"))
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _known_keys(model: type[BaseModel], path: Keys) -> list[str]:
+    schema = model.model_json_schema(by_alias=True)
+    node: dict[str, Any] = schema
+    for part in path:
+        node = _resolved(node, schema)
+        node = node.get("properties", {}).get(part) or node.get("additionalProperties") or node.get("items") or {}
+        if not isinstance(node, dict):
+            return []
+    return sorted(_resolved(node, schema).get("properties", {}))
+
+
+def _resolved(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    for option in node.get("anyOf", ()):
+        if "$ref" in option or "properties" in option:
+            node = option
+    while "$ref" in node:
+        node = schema["$defs"][node["$ref"].rsplit("/", 1)[1]]
+    return node
