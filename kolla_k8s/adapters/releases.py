@@ -1,0 +1,57 @@
+"""Helm's release records, read and mended without helm: they are Secrets with labels that say all we need."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+
+from kolla_k8s.errors import OutsideError
+from kolla_k8s.ports import Cluster, KubeObject, Release, Resource
+
+SECRETS = Resource("", "v1", "secrets", "Secret")
+UNFINISHED = frozenset({"pending-install", "pending-upgrade", "pending-rollback", "uninstalling"})
+
+
+async def releases(cluster: Cluster, namespace: str) -> dict[str, Release]:
+    """Newest record of every release in a namespace, by name: one request, labels only."""
+    found: dict[str, Release] = {}
+    for secret in await cluster.list(SECRETS, namespace, labels="owner=helm", metadata_only=True):
+        labels = secret["metadata"].get("labels", {})
+        revision = int(labels.get("version", 0))
+        before = found.get(labels["name"])
+        if before is None or before.revision < revision:
+            digest = labels.get("kolla-k8s.io/digest", "")
+            found[labels["name"]] = Release(labels["name"], namespace, labels.get("status", ""), revision, digest)
+    return found
+
+
+async def unlock(cluster: Cluster, release: Release) -> bool:
+    """Rewrite a record that a dead helm left unfinished to ``failed``; whether there was anything to do.
+
+    Only under the cloud's Lease. Helm then upgrades from it; nothing is ever uninstalled. Under the record's
+    resourceVersion, so that a helm that is alive after all wins.
+    """
+    if release.status not in UNFINISHED:
+        return False
+    name = f"sh.helm.release.v1.{release.name}.v{release.revision}"
+    record = await cluster.get(SECRETS, name, release.namespace)
+    if record is None:
+        return False
+    await cluster.replace(SECRETS, failed(record), release.namespace)
+    return True
+
+
+def failed(record: KubeObject) -> KubeObject:
+    """A release record with its status set to ``failed``, in the payload and in the label."""
+    about = record["metadata"]
+    try:
+        payload = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(record["data"]["release"]))))
+    except (KeyError, ValueError, OSError, EOFError) as error:
+        way_out = f"delete Secret {about['name']} and run the same command again: helm then adopts the objects"
+        raise OutsideError(about["name"], f"the release record cannot be read: {error}", way_out) from None
+    payload["info"]["status"] = "failed"
+    payload["info"]["description"] = "unlocked by kolla-k8s: the run that wrote this record is gone"
+    packed = base64.b64encode(base64.b64encode(gzip.compress(json.dumps(payload).encode(), mtime=0))).decode()
+    labels = {**about.get("labels", {}), "status": "failed"}
+    return {**record, "metadata": {**about, "labels": labels}, "data": {**record["data"], "release": packed}}
