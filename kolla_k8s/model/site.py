@@ -1,0 +1,83 @@
+"""The words of a site file: what an operator says about one cloud.
+
+Knobs below ``services.<name>`` are the values of that service's chart and are checked by the chart's own schema.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from kolla_k8s.model.service import Name
+
+Namespace = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
+Cidr = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F:.]+/[0-9]{1,3}$")]
+Reference = Annotated[str, StringConstraints(pattern=r"^[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)*$")]
+Tag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][-.A-Za-z0-9_]{0,127}$")]
+
+
+class Strict(BaseModel):
+    """A part of a site file: immutable, no unknown keys, camelCase as in Kubernetes."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        alias_generator=lambda name: name.split("_")[0] + "".join(part.title() for part in name.split("_")[1:]),
+    )
+
+
+class Images(Strict):
+    """Where images come from. ``registry`` is a host with its path, such as quay.io/openstack.kolla."""
+
+    registry: Reference | None = None
+    tag: Tag | None = None
+    pull_policy: Literal["IfNotPresent", "Always", "Never"] | None = None
+    pull_secrets: list[Namespace] | None = Field(default=None, description="Secrets with credentials, by name")
+
+
+class Storage(Strict):
+    """StorageClass of every claim; empty is the cluster's default."""
+
+    class_: Annotated[str, Field(alias="class")] = ""
+
+
+class Namespaces(Strict):
+    """Namespaces of the cloud's two planes."""
+
+    control: Namespace = "openstack"
+    node: Namespace = "openstack-node"
+
+
+class ApiServer(Strict):
+    """Where the Kubernetes API answers, after address translation, for NetworkPolicies."""
+
+    cidrs: list[Cidr] = []
+    ports: list[Annotated[int, Field(ge=1, le=65535)]] = [443, 6443]
+
+
+class Network(Strict):
+    """What NetworkPolicies must know of the cluster."""
+
+    policies: bool = True
+    node_cidrs: list[Cidr] = Field(default=[], description="addresses of nodes, for pods on the host's network")
+    api_server: ApiServer = ApiServer()
+
+
+class Site(Strict):
+    """A whole site: presets, then site files in the order given, merged as Helm merges values."""
+
+    api_version: Literal["kolla-k8s.io/v1"] = Field(alias="apiVersion")
+    kind: Literal["Site"]
+    name: Name = Field(default="openstack", description="the cloud's name; one run at a time holds it")
+    release: str = Field(default="2026.1", description="OpenStack release of the definitions")
+    presets: list[Name] = Field(default=[], description="files of values/presets, each laid over the one before")
+    images: Images = Images()
+    storage: Storage = Storage()
+    namespaces: Namespaces = Namespaces()
+    region: str = "RegionOne"
+    network: Network = Network()
+    priority_class: str = ""
+    services: dict[Name, dict[str, Any]] = Field(
+        default={}, description="service -> enabled, and the values of its chart"
+    )

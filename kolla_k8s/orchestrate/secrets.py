@@ -1,0 +1,146 @@
+"""Generate a cloud's secrets and create them once: the cluster is the truth, nothing is ever overwritten."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import string
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from kolla_k8s.errors import AlreadyExistsError, OutsideError
+from kolla_k8s.model.catalog import SINGLE_KEY, Catalog, derived_secrets, is_control, secret_ref
+from kolla_k8s.model.service import SecretKind
+from kolla_k8s.ports import Cluster, KubeObject, Resource
+
+SECRETS = Resource("", "v1", "secrets", "Secret")
+NAMESPACES = Resource("", "v1", "namespaces", "Namespace", is_namespaced=False)
+OWNER = "kolla-k8s.io/owner"
+LETTERS = string.ascii_letters + string.digits
+SECURITY = {"control": "restricted", "node": "privileged"}
+
+Generator = Callable[[SecretKind], str]
+
+
+@dataclass(frozen=True, slots=True)
+class SecretSpec:
+    """A Secret that charts expect: key -> what it holds; ``owner`` is ``site`` or ``cluster``."""
+
+    name: str
+    namespace: str
+    keys: Mapping[str, SecretKind]
+    owner: str = "site"
+
+
+def generate(kind: SecretKind) -> str:
+    """Make one secret; OutsideError for kinds that no shipped service uses yet."""
+    match kind:
+        case SecretKind.PASSWORD | SecretKind.ERLANG_COOKIE:
+            return "".join(secrets.choice(LETTERS) for _ in range(40))
+        case SecretKind.FERNET_KEYS:
+            return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+        case SecretKind.UUID:
+            return str(uuid.uuid4())
+        case _:
+            raise OutsideError("secrets", f"a {kind} cannot be generated yet", "create the Secret yourself")
+
+
+def secret_specs(catalog: Catalog, services: Iterable[str], namespaces: Mapping[str, str]) -> list[SecretSpec]:
+    """Every Secret that the charts of these services expect, sorted by name."""
+    found: dict[str, SecretSpec] = {}
+    for name in sorted(services):
+        service = catalog[name]
+        space = namespaces["control" if is_control(service) else "node"]
+        for secret, kind in derived_secrets(service).items():
+            ref = secret_ref(service, secret)
+            keys = {ref.key: kind} if kind in SINGLE_KEY else dict.fromkeys(("0", "1"), kind)
+            declared = service.spec.secrets.get(secret)
+            owner = declared.owner if declared else "site"
+            before = found.get(ref.secret)
+            found[ref.secret] = SecretSpec(ref.secret, space, {**(before.keys if before else {}), **keys}, owner)
+    return sorted(found.values(), key=lambda spec: spec.name)
+
+
+async def ensure_namespaces(cluster: Cluster, namespaces: Mapping[str, str]) -> list[str]:
+    """Create missing namespaces with their Pod Security labels; give the names of those created."""
+    made = []
+    for plane, name in sorted(namespaces.items()):
+        if await cluster.get(NAMESPACES, name) is not None:
+            continue
+        level = SECURITY[plane]
+        labels = {
+            "app.kubernetes.io/part-of": "openstack",
+            "pod-security.kubernetes.io/enforce": level,
+            "pod-security.kubernetes.io/audit": "restricted",
+            "pod-security.kubernetes.io/warn": "restricted",
+        }
+        about = {"name": name, "labels": labels}
+        await cluster.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": about})
+        made.append(name)
+    return made
+
+
+async def ensure_secrets(
+    cluster: Cluster, specs: Iterable[SecretSpec], make: Generator = generate, given: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Create what is missing: a whole Secret, or keys of one that is there; nothing is changed.
+
+    Args:
+        cluster: Where they are created.
+        specs: What is wanted.
+        make: Makes a value of a kind.
+        given: ``secret/key`` -> value to use instead of a generated one.
+
+    Returns:
+        Secret -> ``created``, ``kept`` or ``completed``.
+    """
+    done = {}
+    for spec in specs:
+        done[spec.name] = await _ensure(cluster, spec, make, given or {})
+    return done
+
+
+async def _ensure(cluster: Cluster, spec: SecretSpec, make: Generator, given: Mapping[str, str]) -> str:
+    there = await cluster.get(SECRETS, spec.name, spec.namespace)
+    if there is None:
+        try:
+            await cluster.create(SECRETS, _secret(spec, make, given), spec.namespace)
+        except AlreadyExistsError:
+            return await _ensure(cluster, spec, make, given)
+        return "created"
+    is_repository = SecretKind.FERNET_KEYS in spec.keys.values()
+    missing = (
+        [] if is_repository and there.get("data") else [k for k in spec.keys if k not in (there.get("data") or {})]
+    )
+    if not missing:
+        return "kept"
+    values = {key: _encoded(_value(spec, key, make, given)) for key in missing}
+    await cluster.replace(SECRETS, {**there, "data": {**(there.get("data") or {}), **values}}, spec.namespace)
+    return "completed"
+
+
+def _secret(spec: SecretSpec, make: Generator, given: Mapping[str, str]) -> KubeObject:
+    labels = {"app.kubernetes.io/part-of": "openstack", "app.kubernetes.io/managed-by": "kolla-k8s"}
+    about = {"name": spec.name, "labels": labels, "annotations": {OWNER: spec.owner}}
+    data = {key: _encoded(_value(spec, key, make, given)) for key in spec.keys}
+    return {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": about, "data": data}
+
+
+def _value(spec: SecretSpec, key: str, make: Generator, given: Mapping[str, str]) -> str:
+    return given.get(f"{spec.name}/{key}") or make(spec.keys[key])
+
+
+def _encoded(value: str) -> str:
+    return base64.b64encode(value.encode()).decode()
+
+
+async def read_secrets(cluster: Cluster, specs: Iterable[SecretSpec]) -> dict[str, dict[str, str]]:
+    """Secret -> key -> value, of those that are there."""
+    found = {}
+    for spec in specs:
+        secret = await cluster.get(SECRETS, spec.name, spec.namespace)
+        if secret is not None:
+            data = secret.get("data") or {}
+            found[spec.name] = {key: base64.b64decode(value).decode() for key, value in data.items()}
+    return found

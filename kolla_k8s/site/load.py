@@ -1,0 +1,201 @@
+"""Read a site: its presets, its files, its ``--set`` words, in that order, checked against the services' charts.
+
+Every problem of every file is said at once, each at the line that said the wrong thing last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from pydantic import ValidationError
+
+from kolla_k8s.errors import Problem, UserFilesError
+from kolla_k8s.model.site import Site
+from kolla_k8s.site.merge import Layers, overlaid
+from kolla_k8s.site.options import set_document
+from kolla_k8s.suggest import did_you_mean
+from kolla_k8s.yamlio import Document, Keys, load, problems_from_pydantic
+
+PRESET_KEYS = frozenset({"apiVersion", "kind", "title"})
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSite:
+    """A site and the layers it was made of."""
+
+    site: Site
+    layers: Layers
+
+    def values(self, service: str) -> dict[str, Any]:
+        """What the site says of a service's chart; null means: delete the chart's default."""
+        said = dict(self.site.services.get(service, {}))
+        said.pop("enabled", None)
+        return said
+
+    def is_enabled(self, service: str) -> bool:
+        """Whether a service is part of the cloud; it is unless the site says no."""
+        return bool(self.site.services.get(service, {}).get("enabled", True))
+
+
+def load_site(
+    files: Sequence[Path], sets: Sequence[str], presets: Path, schemas: Mapping[str, Mapping[str, Any]]
+) -> LoadedSite:
+    """Load, merge and check a site.
+
+    Args:
+        files: Site files, the first one least important.
+        sets: ``--set`` arguments, laid over the files.
+        presets: Folder of preset files.
+        schemas: Service -> JSON Schema of its chart's values; its keys are the known services.
+
+    Raises:
+        UserFilesError: With all problems.
+    """
+    documents = [load(file) for file in files] + [set_document(argument) for argument in sets]
+    for document in documents:
+        _require_map(document)
+    named: list[Any] = next((d.data["presets"] for d in reversed(documents) if isinstance(d.data.get("presets"), list)), [])
+    layers = Layers()
+    for document in [*_presets(named, presets, documents), *documents]:
+        layers.data = overlaid(layers.data, document.data)
+        _remember(layers, document)
+    site = _checked(layers, documents)
+    problems = list(_service_problems(site, layers, schemas))
+    if problems:
+        raise UserFilesError(problems)
+    return LoadedSite(site, layers)
+
+
+def _require_map(document: Document) -> None:
+    if not isinstance(document.data, dict):
+        raise UserFilesError([Problem(document.place(()), "", "is no map", "begin it with apiVersion and kind: Site")])
+
+
+def _presets(named: Iterable[Any], folder: Path, documents: Sequence[Document]) -> list[Document]:
+    known = sorted(path.stem for path in folder.glob("*.yaml"))
+    found, problems = [], []
+    for number, name in enumerate(named):
+        if name in known:
+            document = load(folder / f"{name}.yaml")
+            kept = {key: value for key, value in document.data.items() if key not in PRESET_KEYS}
+            found.append(Document(document.name, kept, document.positions))
+        else:
+            place = _last_place(documents, ("presets", number))
+            problems.append(
+                Problem(place, f"presets[{number}]", f'no preset is called "{name}"', did_you_mean(str(name), known))
+            )
+    if problems:
+        raise UserFilesError(problems)
+    return found
+
+
+def _last_place(documents: Sequence[Document], path: Keys) -> str:
+    owner = next((d for d in reversed(documents) if path in d.positions), documents[-1])
+    return owner.place(path)
+
+
+def _remember(layers: Layers, document: Document) -> None:
+    other = Layers()
+    other.add(document)
+    for path, said in other.history.items():
+        layers.history.setdefault(path, []).extend(said)
+
+
+def _checked(layers: Layers, documents: Sequence[Document]) -> Site:
+    try:
+        return Site.model_validate(layers.data)
+    except ValidationError as error:
+        merged_document = Document(documents[0].name if documents else "--values", layers.data, {})
+        problems = problems_from_pydantic(error, _Pointing(merged_document, documents), Site)
+        raise UserFilesError(problems) from None
+
+
+class _Pointing(Document):
+    """Stands for all documents at once: a path's place is in the last one that has it."""
+
+    def __init__(self, document: Document, documents: Sequence[Document]) -> None:
+        super().__init__(document.name, document.data, document.positions)
+        object.__setattr__(self, "documents", tuple(documents))
+
+    __slots__ = ("documents",)
+    documents: tuple[Document, ...]
+
+    def place(self, path: Keys) -> str:
+        while path:
+            for document in reversed(self.documents):
+                if path in document.positions:
+                    return document.place(path)
+            path = path[:-1]
+        return self.documents[0].place(()) if self.documents else self.name
+
+
+def _service_problems(site: Site, layers: Layers, schemas: Mapping[str, Mapping[str, Any]]) -> Iterable[Problem]:
+    for name, knobs in site.services.items():
+        path: Keys = ("services", name)
+        if name not in schemas:
+            yield Problem(
+                _place(layers, path), _spell(path), f'no service is called "{name}"', did_you_mean(name, schemas)
+            )
+            continue
+        if not isinstance(knobs.get("enabled", True), bool):
+            yield Problem(_place(layers, (*path, "enabled")), _spell((*path, "enabled")), "is neither true nor false")
+        yield from _schema_problems(layers, path, knobs, schemas[name])
+
+
+def _schema_problems(
+    layers: Layers, path: Keys, knobs: Mapping[str, Any], schema: Mapping[str, Any]
+) -> Iterable[Problem]:
+    given = _without_nulls({key: value for key, value in knobs.items() if key != "enabled"})
+    for error in Draft202012Validator(schema).iter_errors(given):
+        where = (*path, *error.absolute_path)
+        if error.validator == "additionalProperties":
+            known = set(error.schema.get("properties", {}))
+            for key in sorted(set(error.instance) - known):
+                here = (*where, key)
+                yield Problem(_place(layers, here), _spell(here), f'unknown key "{key}"', did_you_mean(key, known))
+        else:
+            yield Problem(_place(layers, where), _spell(where), *_said(error))
+
+
+def _said(error: Any) -> tuple[str, str]:
+    value = error.instance
+    match error.validator:
+        case "type":
+            wanted = error.validator_value
+            kinds = wanted if isinstance(wanted, str) else " or ".join(wanted)
+            return f"{value!r} is no {kinds}", "correct the value"
+        case "minimum" | "maximum":
+            word = "least" if error.validator == "minimum" else "most"
+            return f"{value} is not possible", f"at {word} {error.validator_value}"
+        case "enum":
+            return f"{value!r} is no choice", "known: " + ", ".join(map(str, error.validator_value))
+        case "pattern":
+            return f"{value!r} does not match {error.validator_value}", "correct the value"
+        case _:
+            return str(error.message)[:200], "correct the value"
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return value
+
+
+def _place(layers: Layers, path: Keys) -> str:
+    """Where a path, or else the first thing below or the nearest above it, was said last."""
+    while path:
+        if said := layers.history.get(path):
+            return said[-1].place
+        below = [said for known, said in layers.history.items() if known[: len(path)] == path]
+        if below:
+            return below[0][-1].place
+        path = path[:-1]
+    return "site"
+
+
+def _spell(path: Keys) -> str:
+    return "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in path).lstrip(".")

@@ -1,0 +1,55 @@
+"""Read ``--set a.b=c`` as Helm does: dots lead into maps, commas separate, a backslash takes the meaning away."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from kolla_k8s.errors import Problem, UserFilesError
+from kolla_k8s.yamlio import Document, Keys
+
+_WORDS: dict[str, Any] = {"true": True, "false": False, "null": None, "": ""}
+
+
+def set_document(argument: str) -> Document:
+    r"""Make a layer of one ``--set`` argument; raises ``UserFilesError`` when it has no ``=``.
+
+    >>> set_document(r"services.keystone.config.keystone\\.conf.token.expiration=3600").data
+    {'services': {'keystone': {'config': {'keystone.conf': {'token': {'expiration': 3600}}}}}}
+    """
+    data: dict[str, Any] = {}
+    positions: dict[Keys, tuple[int, int]] = {}
+    for part in _split(argument, ","):
+        name, *value = _split(part, "=", 1)
+        path = tuple(_plain(key) for key in _split(name, "."))
+        if not value or not all(path):
+            problem = Problem(f"--set {argument}", "", "is no assignment", "write --set path.to.value=word")
+            raise UserFilesError([problem])
+        _place(data, path, _value(value[0]))
+        positions |= {path[:length]: (1, 1) for length in range(1, len(path) + 1)}
+    return Document(f"--set {argument}", data, positions)
+
+
+def _split(text: str, mark: str, most: int = 0) -> list[str]:
+    pattern = rf"(?<!\\){re.escape(mark)}"
+    if text.find("={") >= 0 and mark == ",":
+        pattern = r"(?<!\\),(?![^{]*\})"
+    return re.split(pattern, text, maxsplit=most)
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"\\(.)", r"\1", text)
+
+
+def _value(text: str) -> Any:
+    if text.startswith("{") and text.endswith("}"):
+        return [_value(item) for item in text[1:-1].split(",")] if len(text) > 2 else []
+    if text in _WORDS:
+        return _WORDS[text]
+    return int(text) if re.fullmatch(r"-?(0|[1-9][0-9]*)", text) else _plain(text)
+
+
+def _place(data: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
+    for key in path[:-1]:
+        data = data.setdefault(key, {})
+    data[path[-1]] = value

@@ -1,0 +1,50 @@
+"""The one values dict each chart gets: what the site shares, and what it says of the service."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kolla_k8s.model.catalog import Catalog, main_workload
+from kolla_k8s.model.service import Kind
+from kolla_k8s.site.load import LoadedSite
+
+
+def chart_values(loaded: LoadedSite, catalog: Catalog, service: str) -> dict[str, Any]:
+    """Values of a service's chart: only what differs from its defaults, so that defaults stay the chart's own."""
+    return {"global": _shared(loaded, catalog, service), **loaded.values(service)}
+
+
+def _shared(loaded: LoadedSite, catalog: Catalog, service: str) -> dict[str, Any]:
+    site = loaded.site
+    images = {
+        "registry": site.images.registry,
+        "tag": site.images.tag,
+        "pullPolicy": site.images.pull_policy,
+        "pullSecrets": [{"name": name} for name in site.images.pull_secrets or ()] or None,
+    }
+    api = site.network.api_server
+    return {
+        "images": {key: value for key, value in images.items() if value is not None},
+        "storage": {"class": site.storage.class_},
+        "region": site.region,
+        "namespaces": {"control": site.namespaces.control, "node": site.namespaces.node},
+        "members": _members(loaded, catalog, service),
+        "networkPolicy": site.network.policies,
+        "nodeCidrs": list(site.network.node_cidrs),
+        "apiServer": {
+            "cidrs": list(api.cidrs),
+            "ports": [{"port": port, "protocol": "TCP"} for port in api.ports],
+        },
+        "priorityClass": site.priority_class,
+    }
+
+
+def _members(loaded: LoadedSite, catalog: Catalog, service: str) -> dict[str, int]:
+    """How many members each clustered service has that this one talks to, itself included."""
+    found = {}
+    for name in sorted({service, *catalog.needs(service)}):
+        main = main_workload(catalog[name])
+        if main and main[1].kind is Kind.STATEFUL_SET:
+            workloads = loaded.values(name).get("workloads") or {}
+            found[name] = int((workloads.get(main[0]) or {}).get("replicas") or main[1].replicas)
+    return found
