@@ -303,4 +303,4 @@ def _resolved(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
 
 def manifest(text: str) -> list[dict[str, Any]]:
     """Objects of a manifest that helm wrote: several documents, empty ones left out."""
-    return [item for item in yaml.load_all(text, Loader=yaml.CSafeLoader) if item]  # noqa: S506 - a safe loader
+    return [item for item in yaml.load_all(text, Loader=yaml.CSafeLoader) if item]

@@ -16,7 +16,7 @@ LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 DURATION_S = 30.0
 HEARTBEAT_S = 10.0
 FENCE_S = 20.0
-LOOK_S = 2.0
+LOOK_S = 12.0
 COMMAND = "kolla-k8s.io/command"
 
 

@@ -58,7 +58,7 @@ def load_site(
     documents = [load(file) for file in files] + [set_document(argument) for argument in sets]
     for document in documents:
         _require_map(document)
-    named: list[Any] = next((d.data["presets"] for d in reversed(documents) if isinstance(d.data.get("presets"), list)), [])
+    named = _named_presets(documents)
     layers = Layers()
     for document in [*_presets(named, presets, documents), *documents]:
         layers.data = overlaid(layers.data, document.data)
@@ -68,6 +68,12 @@ def load_site(
     if problems:
         raise UserFilesError(problems)
     return LoadedSite(site, layers)
+
+
+def _named_presets(documents: Sequence[Document]) -> list[Any]:
+    """Presets of the last file that names any."""
+    lists = (d.data["presets"] for d in reversed(documents) if isinstance(d.data.get("presets"), list))
+    return next(lists, [])
 
 
 def _require_map(document: Document) -> None:

@@ -1,0 +1,48 @@
+"""Clear away what an earlier run left: Jobs that failed, and ConfigMaps that no pod of this release uses any more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kolla_k8s.orchestrate.kinds import CONFIG_MAP, JOB, POD
+from kolla_k8s.orchestrate.ready import KubeObject, holds
+from kolla_k8s.ports import Cluster
+
+KEEP = "helm.sh/resource-policy"
+
+
+async def delete_failed_jobs(cluster: Cluster, namespace: str, service: str) -> list[str]:
+    """Delete a service's bootstrap Jobs that have a failure behind them, under their uid; give their names.
+
+    One that works on without a failure, or is complete, is left alone.
+    """
+    labels = f"app.kubernetes.io/name={service},app.kubernetes.io/component=bootstrap"
+    gone = []
+    for job in await cluster.list(JOB, namespace, labels=labels):
+        has_failed = holds(job, "Failed") or bool(job.get("status", {}).get("failed"))
+        if has_failed and not holds(job, "Complete"):
+            about = job["metadata"]
+            await cluster.delete(JOB, about["name"], namespace, uid=about["uid"])
+            gone.append(about["name"])
+    return gone
+
+
+async def prune_config_maps(
+    cluster: Cluster, namespace: str, service: str, manifest: Iterable[KubeObject]
+) -> list[str]:
+    """Delete a service's kept ConfigMaps that neither the manifest nor a living pod names; give their names."""
+    wanted = {item["metadata"]["name"] for item in manifest if item["kind"] == "ConfigMap"}
+    labels = f"app.kubernetes.io/name={service}"
+    kept = [
+        item["metadata"]
+        for item in await cluster.list(CONFIG_MAP, namespace, labels=labels)
+        if KEEP in (item["metadata"].get("annotations") or {}) and item["metadata"]["name"] not in wanted
+    ]
+    if not kept:
+        return []
+    pods = await cluster.list(POD, namespace, labels=labels)
+    used = {v["configMap"]["name"] for pod in pods for v in pod["spec"].get("volumes", ()) if "configMap" in v}
+    gone = [about for about in kept if about["name"] not in used]
+    for about in gone:
+        await cluster.delete(CONFIG_MAP, about["name"], namespace, uid=about["uid"])
+    return [about["name"] for about in gone]
