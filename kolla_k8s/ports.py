@@ -114,9 +114,7 @@ class Cluster(Protocol):
     ) -> list[KubeObject]:
         """All objects of a kind (in a namespace), read with quorum; ``labels`` is a selector."""
 
-    def watch(
-        self, resource: Resource, namespace: str = "", *, labels: str = ""
-    ) -> AsyncIterator[WatchEvent]:
+    def watch(self, resource: Resource, namespace: str = "", *, labels: str = "") -> AsyncIterator[WatchEvent]:
         """List, then follow for ever; survives 410, silence and reconnects.
 
         After a gap it lists again and gives DELETED for what vanished meanwhile. SYNCED follows the first whole list.
@@ -125,19 +123,13 @@ class Cluster(Protocol):
     async def create(self, resource: Resource, body: KubeObject, namespace: str = "") -> KubeObject:
         """Create; ``AlreadyExistsError`` (a ``ConflictError``) when the name is taken."""
 
-    async def replace(
-        self, resource: Resource, body: KubeObject, namespace: str = ""
-    ) -> KubeObject:
+    async def replace(self, resource: Resource, body: KubeObject, namespace: str = "") -> KubeObject:
         """Update with the resourceVersion in ``body`` as precondition; ``ConflictError`` when it moved on."""
 
-    async def patch(
-        self, resource: Resource, name: str, body: KubeObject, namespace: str = ""
-    ) -> KubeObject:
+    async def patch(self, resource: Resource, name: str, body: KubeObject, namespace: str = "") -> KubeObject:
         """JSON merge patch."""
 
-    async def delete(
-        self, resource: Resource, name: str, namespace: str = "", *, uid: str = ""
-    ) -> None:
+    async def delete(self, resource: Resource, name: str, namespace: str = "", *, uid: str = "") -> None:
         """Delete in the background (only that uid, when given); absent is fine."""
 
     async def exec(
@@ -145,9 +137,7 @@ class Cluster(Protocol):
     ) -> ExecResult:
         """Run a command in a container with ``stdin`` as its whole input and wait for its end."""
 
-    async def logs(
-        self, namespace: str, pod: str, container: str, *, previous: bool = False, lines: int = 40
-    ) -> str:
+    async def logs(self, namespace: str, pod: str, container: str, *, previous: bool = False, lines: int = 40) -> str:
         """Last lines of a container's log; empty when there are none (yet)."""
 
     async def server(self) -> Mapping[str, str]:

@@ -138,6 +138,10 @@ class HelmProgram:
         """Remove a release; absent is fine."""
         await self._run(["uninstall", release, "--namespace", namespace, "--ignore-not-found"])
 
+    async def run(self, arguments: Sequence[str]) -> str:
+        """Run any other command of helm that needs no cluster; gives its output."""
+        return await self._run(arguments)
+
     async def _run(self, arguments: Sequence[Any], values: Mapping[str, Any] | None = None) -> str:
         given = None if values is None else json.dumps(values).encode()
         try:

@@ -1,1 +1,60 @@
-"""What the operator types. Only this room prints and exits."""
+"""What the operator types. Only this room prints and exits.
+
+One command a file. Commands import what they need when they run, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from kolla_k8s import __version__
+from kolla_k8s.cli import charts, check, cloud_commands, publish, secrets, site_values
+
+app = typer.Typer(
+    help="Compile service definitions into Helm charts, and install OpenStack from Kolla images on Kubernetes.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(*, wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    *, version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version.")
+) -> None:
+    pass
+
+
+app.command("gen-charts")(charts.gen_charts)
+app.command("publish")(publish.publish)
+app.command("plan")(cloud_commands.plan)
+app.command("install")(cloud_commands.install)
+app.command("status")(cloud_commands.status)
+app.command("why")(cloud_commands.why)
+app.command("uninstall")(cloud_commands.uninstall)
+app.command("check")(check.check)
+app.add_typer(site_values.app, name="values")
+app.add_typer(secrets.app, name="secrets")
+
+
+def main() -> None:
+    """Run a command; expected failures become one message and an exit code, never a traceback."""
+    from kolla_k8s.errors import KollaK8sError  # noqa: PLC0415
+
+    try:
+        app()
+    except KollaK8sError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from kolla_k8s.orchestrate.kinds import CONFIG_MAP, JOB, POD
+from kolla_k8s.orchestrate.kinds import CLAIM, CONFIG_MAP, JOB, POD
 from kolla_k8s.orchestrate.ready import KubeObject, holds
-from kolla_k8s.ports import Cluster
+from kolla_k8s.ports import Cluster, Resource
 
 KEEP = "helm.sh/resource-policy"
+SECRET = Resource("", "v1", "secrets", "Secret")
 
 
 async def delete_failed_jobs(cluster: Cluster, namespace: str, service: str) -> list[str]:
@@ -46,3 +47,19 @@ async def prune_config_maps(
     for about in gone:
         await cluster.delete(CONFIG_MAP, about["name"], namespace, uid=about["uid"])
     return [about["name"] for about in gone]
+
+
+async def delete_kept(cluster: Cluster, namespace: str, service: str) -> None:
+    """Delete every ConfigMap that helm was told to keep for a service."""
+    for item in await cluster.list(CONFIG_MAP, namespace, labels=f"app.kubernetes.io/name={service}"):
+        if KEEP in (item["metadata"].get("annotations") or {}):
+            await cluster.delete(CONFIG_MAP, item["metadata"]["name"], namespace)
+
+
+async def delete_data(cluster: Cluster, namespace: str, service: str) -> None:
+    """Delete a service's claims and Secrets: what nothing brings back."""
+    for item in await cluster.list(CLAIM, namespace, labels=f"app.kubernetes.io/name={service}"):
+        await cluster.delete(CLAIM, item["metadata"]["name"], namespace)
+    for item in await cluster.list(SECRET, namespace, labels="app.kubernetes.io/managed-by=kolla-k8s"):
+        if item["metadata"]["name"].startswith(f"{service}-"):
+            await cluster.delete(SECRET, item["metadata"]["name"], namespace)

@@ -1,0 +1,96 @@
+"""Gather what a command works on: definitions, charts, the site and its values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kolla_k8s import places
+from kolla_k8s.compile.load import load_definitions
+from kolla_k8s.compile.render import chart_digest
+from kolla_k8s.compile.validate import validate
+from kolla_k8s.compile.values import values_schema
+from kolla_k8s.errors import OutsideError, Problem, UserFilesError
+from kolla_k8s.model.catalog import DEFAULT_RELEASE, Catalog
+from kolla_k8s.orchestrate.plan import Wanted
+from kolla_k8s.site.load import LoadedSite, load_site
+from kolla_k8s.site.values import chart_values
+from kolla_k8s.suggest import did_you_mean
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a command's input comes from, as its options say."""
+
+    values: Sequence[Path]
+    sets: Sequence[str]
+    definitions: Path | None = None
+    charts: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """A site and the catalogue it chooses from."""
+
+    catalog: Catalog
+    site: LoadedSite
+    wanted: Wanted
+
+
+def load_catalog(definitions: Path | None, release: str = DEFAULT_RELEASE) -> Catalog:
+    """Load and check all definitions."""
+    folder = definitions or places.data("service_defs")
+    found = load_definitions(folder, release)
+    catalog = Catalog(release, {name: definition.service for name, definition in sorted(found.items())})
+    validate(found, catalog)
+    return catalog
+
+
+def load_cloud(source: Source, services: Iterable[str] = ()) -> Cloud:
+    """Load definitions, then the site against them; raises with all problems of the site at once."""
+    catalog = load_catalog(source.definitions)
+    schemas = {name: values_schema(catalog, catalog[name]) for name in catalog.services}
+    site = load_site(source.values, source.sets, places.data("values") / "presets", schemas)
+    if site.site.release != catalog.release:
+        catalog = load_catalog(source.definitions, site.site.release)
+    require_known(services, catalog.services)
+    enabled = [name for name in catalog.services if site.is_enabled(name)]
+    charts = {name: _chart(source.charts, name, catalog) for name in catalog.services}
+    wanted = Wanted(
+        cloud=site.site.name,
+        catalog=catalog,
+        values={name: chart_values(site, catalog, name) for name in enabled},
+        charts=charts,
+        chart_digests={name: _digest(charts[name]) for name in enabled},
+        namespaces={"control": site.site.namespaces.control, "node": site.site.namespaces.node},
+        services=tuple(services),
+    )
+    return Cloud(catalog, site, wanted)
+
+
+def require_known(services: Iterable[str], known: Any) -> None:
+    """Raise for names that are no service."""
+    problems = [
+        Problem(name, "", f'no service is called "{name}"', did_you_mean(name, known))
+        for name in services
+        if name not in known
+    ]
+    if problems:
+        raise UserFilesError(problems)
+
+
+def _chart(charts: str | None, name: str, catalog: Catalog) -> Path | str:
+    if charts and charts.startswith("oci://"):
+        return f"{charts.rstrip('/')}/{name}:{catalog.release}.{catalog[name].metadata.revision}"
+    return (Path(charts) if charts else places.data("charts")) / name
+
+
+def _digest(chart: Path | str) -> str:
+    if isinstance(chart, str):
+        return chart
+    if not (chart / "Chart.yaml").is_file():
+        raise OutsideError(str(chart), "holds no chart", "run `kolla-k8s gen-charts`, or name a folder with --charts")
+    files = {str(path.relative_to(chart)): path for path in sorted(chart.rglob("*")) if path.is_file()}
+    return chart_digest({name: path.read_text(encoding="utf-8") for name, path in files.items()})

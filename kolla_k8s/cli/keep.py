@@ -1,0 +1,65 @@
+"""What ``secrets init`` and ``secrets export`` do, once a cluster is open."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from kolla_k8s.cli.cloud import Cloud, Source, load_cloud
+from kolla_k8s.cli.session import Target, opened
+from kolla_k8s.errors import OutsideError, Problem, UserFilesError
+from kolla_k8s.orchestrate.secrets import (
+    SecretSpec,
+    ensure_namespaces,
+    ensure_secrets,
+    read_secrets,
+    secret_specs,
+)
+from kolla_k8s.yamlio import dump, load
+
+
+def _specs(cloud: Cloud) -> list[SecretSpec]:
+    return secret_specs(cloud.catalog, cloud.wanted.values, cloud.wanted.namespaces)
+
+
+async def init_secrets(source: Source, target: Target, file: Path | None) -> None:
+    """Create namespaces and Secrets."""
+    cloud = load_cloud(source)
+    given = _given(file, _specs(cloud)) if file else {}
+    async with opened(target) as session:
+        for name in await ensure_namespaces(session.cluster, cloud.wanted.namespaces):
+            sys.stdout.write(f"namespace {name}: created\n")
+        done = await ensure_secrets(session.cluster, _specs(cloud), given=given)
+    for name, what in sorted(done.items()):
+        sys.stdout.write(f"secret {name}: {what}\n")
+
+
+def _given(file: Path, specs: list[SecretSpec]) -> dict[str, str]:
+    """Values of an export, as ``secret/key``; names that no chart expects are problems."""
+    document = load(file)
+    known = {spec.name: spec for spec in specs}
+    problems, given = [], {}
+    for secret, keys in (document.data or {}).items():
+        for key, value in keys.items() if isinstance(keys, dict) else ():
+            if secret not in known or key not in known[secret].keys:
+                place = document.place((secret, key))
+                problems.append(Problem(place, f"{secret}.{key}", "no chart expects this secret", "remove it"))
+            given[f"{secret}/{key}"] = str(value)
+    if problems:
+        raise UserFilesError(problems)
+    return given
+
+
+async def export_secrets(source: Source, target: Target, file: Path) -> None:
+    """Write the site's own secrets into a new file of mode 0600."""
+    cloud = load_cloud(source)
+    async with opened(target) as session:
+        found = await read_secrets(session.cluster, [spec for spec in _specs(cloud) if spec.owner == "site"])
+    try:
+        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise OutsideError(str(file), f"cannot be made: {error.strerror}", "name a file that is not there") from None
+    with os.fdopen(handle, "w", encoding="utf-8") as out:
+        out.write(dump(found))
+    sys.stdout.write(f"{len(found)} secrets in {file}\n")

@@ -1,0 +1,37 @@
+"""What ``check`` does, once a cluster is open."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from dataclasses import asdict
+
+from kolla_k8s.adapters.images import image_findings
+from kolla_k8s.cli.cloud import Source, load_cloud
+from kolla_k8s.cli.session import Target, opened
+from kolla_k8s.errors import DidNotComeUpError
+from kolla_k8s.orchestrate.plan import build_plan
+from kolla_k8s.orchestrate.preflight import Finding, preflight
+
+
+async def check_cluster(source: Source, target: Target, output: str) -> None:
+    """Print every finding; raises ``DidNotComeUpError`` when one is a problem."""
+    cloud = load_cloud(source)
+    async with opened(target) as session:
+        helm = Finding("helm", "ok", await session.helm.version())
+        steps = build_plan(cloud.wanted, {}).steps
+        rendered = await asyncio.gather(*(session.helm.template(step.request) for step in steps))
+        objects = [item for part in rendered for item in part]
+        space = cloud.wanted.namespaces["control"]
+        findings = [helm, *await preflight(session.cluster, space, objects, cloud.site.site.storage.class_)]
+        findings += await image_findings(objects)
+    if output == "json":
+        sys.stdout.write(json.dumps([asdict(finding) for finding in findings], indent=1) + "\n")
+    else:
+        for finding in findings:
+            way_out = f"; {finding.way_out}" if finding.way_out else ""
+            sys.stdout.write(f"{finding.level:8} {finding.subject}: {finding.fact}{way_out}\n")
+    problems = [finding.subject for finding in findings if finding.level == "problem"]
+    if problems:
+        raise DidNotComeUpError(f"not fit for an install: {', '.join(problems)}")

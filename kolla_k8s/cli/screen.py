@@ -1,0 +1,79 @@
+"""Draw a run: a live table on a terminal, a line for each change elsewhere, JSON when asked."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from kolla_k8s.orchestrate.report import DONE, Phase, Report, Row, table
+
+HEAD = ("service", "action", "state", "time", "waits for")
+
+
+class Screen:
+    """Shows rows as they change."""
+
+    def __init__(self, output: str, redact: Callable[[str], str]) -> None:
+        """``output`` is ``auto``, ``text`` or ``json``."""
+        self.is_json = output == "json"
+        self.is_live = output == "auto" and sys.stdout.isatty()
+        self._redact = redact
+        self._rows: dict[str, Row] = {}
+        self._said: dict[str, tuple[Phase, int]] = {}
+        self._live: Any = None
+
+    @contextmanager
+    def shown(self, rows: dict[str, Row] | None = None) -> Iterator[None]:
+        """Show rows for the length of a block."""
+        self._rows = rows or {}
+        if not self.is_live:
+            yield
+            return
+        from rich.live import Live  # noqa: PLC0415 - only a terminal needs it
+
+        with Live(get_renderable=self._table, refresh_per_second=8, transient=False) as self._live:
+            yield
+
+    def change(self, row: Row) -> None:
+        """Take note of a changed row."""
+        self._rows[row.step.name] = row
+        key = (row.phase, len(row.warnings))
+        if self.is_live or self.is_json or self._said.get(row.step.name) == key:
+            return
+        self._said[row.step.name] = key
+        sys.stdout.write(self._redact(_line(row)) + "\n")
+        sys.stdout.flush()
+
+    def _table(self) -> Any:
+        from rich.table import Table  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
+
+        drawn = Table(*HEAD, box=None, pad_edge=False, expand=True)
+        for cells in table(list(self._rows.values())):
+            drawn.add_row(*(Text(self._redact(cell), overflow="ellipsis", no_wrap=True) for cell in cells))
+        return drawn
+
+    def end(self, report: Report, more: dict[str, Any]) -> None:
+        """Print what is left to say when a run is over."""
+        if self.is_json:
+            sys.stdout.write(self._redact(json.dumps({**report.json(), **more}, indent=1)) + "\n")
+        elif report.is_green:
+            sys.stdout.write(report.text() + "\n")
+
+
+def _line(row: Row) -> str:
+    at = {
+        Phase.APPLYING: row.started_s,
+        Phase.COMING_UP: row.started_s,
+        Phase.GATING: row.objects_ready_s,
+        Phase.GREEN: row.gate_green_s,
+        Phase.FAILED: row.failed_s,
+    }.get(row.phase)
+    seconds = f"{at:7.1f} s  " if at is not None else "           "
+    said = "; ".join(row.evidence.values()) if row.phase is Phase.GREEN else ""
+    why = f" ({row.step.reason})" if row.phase is Phase.APPLYING else ""
+    warning = f"; warning: {row.warnings[-1]}" if row.warnings and row.phase not in DONE else ""
+    return f"{seconds}{row.step.name}: {row.phase.value}{why}{': ' + said if said else ''}{warning}"

@@ -1,0 +1,165 @@
+"""What ``plan``, ``install`` and ``uninstall`` do, once a cluster is open."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from kolla_k8s.adapters.releases import releases, unlock
+from kolla_k8s.cli.cloud import Cloud, Source, load_cloud
+from kolla_k8s.cli.screen import Screen
+from kolla_k8s.cli.session import Session, Signals, Target, holder, opened
+from kolla_k8s.errors import DidNotComeUpError, HeldError
+from kolla_k8s.model.plan import Plan
+from kolla_k8s.orchestrate.bundle import collect
+from kolla_k8s.orchestrate.gate import Gates
+from kolla_k8s.orchestrate.lease import Claim, hold
+from kolla_k8s.orchestrate.mend import delete_data, delete_kept
+from kolla_k8s.orchestrate.observe import Observer, observing
+from kolla_k8s.orchestrate.plan import build_plan, build_removal
+from kolla_k8s.orchestrate.report import Report
+from kolla_k8s.orchestrate.run import Means, execute
+from kolla_k8s.orchestrate.secrets import ensure_namespaces, ensure_secrets, read_secrets, secret_specs
+from kolla_k8s.ports import Release
+
+
+async def show_plan(source: Source, target: Target, services: Sequence[str], output: str) -> None:
+    """Print the plan."""
+    cloud = load_cloud(source, services)
+    async with opened(target) as session:
+        plan = build_plan(cloud.wanted, await _releases(session, cloud))
+    if output == "json":
+        sys.stdout.write(json.dumps(plan_json(plan), indent=1) + "\n")
+        return
+    for step in plan.steps:
+        after = f", after {', '.join(step.needs)}" if step.needs else ""
+        sys.stdout.write(f"{step.action.value:10} {step.name} ({step.reason}{after})\n")
+
+
+def plan_json(plan: Plan) -> dict[str, object]:
+    """A plan as JSON, without values."""
+    steps = [
+        {
+            "name": step.name,
+            "action": step.action.value,
+            "reason": step.reason,
+            "needs": list(step.needs),
+            "namespace": step.request.namespace,
+            "chart": str(step.request.chart),
+            "digest": step.request.digest,
+            "gates": [gate.name for gate in step.gates],
+        }
+        for step in plan.steps
+    ]
+    return {"cloud": plan.cloud, "release": plan.release, "steps": steps}
+
+
+async def install_cloud(
+    source: Source, target: Target, services: Sequence[str], output: str, patience_s: float
+) -> None:
+    """Bring the cloud to what is wanted; raises ``DidNotComeUpError`` when something is not green."""
+    cloud = load_cloud(source, services)
+    async with opened(target) as session:
+        await session.helm.version()
+        await ensure_namespaces(session.cluster, cloud.wanted.namespaces)
+        async with hold(session.cluster, session.clock, _claim(cloud)) as lost:
+            specs = secret_specs(cloud.catalog, cloud.wanted.values, cloud.wanted.namespaces)
+            await ensure_secrets(session.cluster, specs)
+            await _learn(session, cloud)
+            found = await _releases(session, cloud)
+            for release in found.values():
+                await unlock(session.cluster, release)
+            plan = build_plan(cloud.wanted, found)
+            await _carry_out(session, cloud, plan, output, patience_s, lost)
+
+
+async def uninstall_cloud(
+    source: Source, target: Target, services: Sequence[str], output: str, *, delete_data: bool
+) -> None:
+    """Remove services in reverse order."""
+    cloud = load_cloud(source, services)
+    async with opened(target) as session:
+        await session.helm.version()
+        async with hold(session.cluster, session.clock, _claim(cloud)) as lost:
+            plan = build_removal(cloud.wanted, await _releases(session, cloud))
+            await _carry_out(session, cloud, plan, output, 600.0, lost)
+            await _clean(session, cloud, services, is_data_too=delete_data)
+
+
+async def _clean(session: Session, cloud: Cloud, services: Sequence[str], *, is_data_too: bool) -> None:
+    for name in services or cloud.catalog.services:
+        for namespace in set(cloud.wanted.namespaces.values()):
+            await delete_kept(session.cluster, namespace, name)
+            if is_data_too:
+                await delete_data(session.cluster, namespace, name)
+
+
+def _claim(cloud: Cloud) -> Claim:
+    return Claim(cloud.wanted.cloud, cloud.wanted.namespaces["control"], holder())
+
+
+async def _learn(session: Session, cloud: Cloud) -> None:
+    """Teach the redactor every secret of the cloud."""
+    specs = secret_specs(cloud.catalog, cloud.wanted.values, cloud.wanted.namespaces)
+    found = await read_secrets(session.cluster, specs)
+    session.redact.add(value for data in found.values() for value in data.values())
+
+
+async def _releases(session: Session, cloud: Cloud) -> dict[str, Release]:
+    spaces = sorted(set(cloud.wanted.namespaces.values()))
+    found = await asyncio.gather(*(releases(session.cluster, space) for space in spaces))
+    return {name: release for part in found for name, release in part.items() if name in cloud.catalog.services}
+
+
+async def _carry_out(
+    session: Session, cloud: Cloud, plan: Plan, output: str, patience_s: float, lost: asyncio.Event
+) -> None:
+    screen = Screen(output, session.redact)
+    stop = asyncio.Event()
+    signals = Signals(stop)
+    async with observing(session.cluster, {step.request.namespace for step in plan.steps}) as observer:
+        means = Means(
+            helm=session.helm,
+            cluster=session.cluster,
+            clock=session.clock,
+            observer=observer,
+            check=Gates(session.cluster, cloud.catalog).check,
+            on_change=screen.change,
+            helm_slots=max(2, min(4, os.cpu_count() or 2)),
+            patience_s=patience_s,
+            stop=stop,
+        )
+        fencing = asyncio.create_task(_stop_when_lost(lost, stop))
+        try:
+            with screen.shown():
+                report = await execute(plan, means)
+        finally:
+            fencing.cancel()
+        folder = await _bundle(session, observer, report)
+    screen.end(report, {"bundle": str(folder)} if folder else {})
+    signals.raise_if_received()
+    if lost.is_set():
+        raise HeldError(f"cloud {plan.cloud}: the hold was lost to another run; nothing was changed since")
+    if not report.is_green:
+        more = f"\nlogs, events and objects are in {folder}" if folder else ""
+        raise DidNotComeUpError(session.redact(report.text()) + more)
+
+
+async def _stop_when_lost(lost: asyncio.Event, stop: asyncio.Event) -> None:
+    await lost.wait()
+    stop.set()
+
+
+async def _bundle(session: Session, observer: Observer, report: Report) -> Path | None:
+    if all(row.cause is None or row.cause.reason == "stopped" for row in report.rows.values()):
+        return None
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state"
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(report.began))
+    folder = Path(base) / "kolla-k8s" / "bundles" / f"{report.plan.cloud}-{stamp}"
+    await collect(session.cluster, observer.store, report, folder, session.redact)
+    return folder
