@@ -67,10 +67,11 @@ class KubeCluster:
             return [], ""
         body = self._good(answer, "list", resource)
         version = f"{resource.group}/{resource.version}".lstrip("/")
-        for item in body["items"]:
+        items: Objects = body.get("items") or []
+        for item in items:
             item.setdefault("kind", resource.kind)
             item.setdefault("apiVersion", version)
-        return body["items"], body["metadata"].get("resourceVersion", "")
+        return items, body["metadata"].get("resourceVersion", "")
 
     async def watch(self, resource: Resource, namespace: str = "", *, labels: str = "") -> AsyncIterator[WatchEvent]:
         """List, then follow for ever."""
@@ -134,8 +135,8 @@ class KubeCluster:
         try:
             answer = await self._send("POST", path, body=body)
         except (aiohttp.ClientError, TimeoutError):
-            found = await self.get(resource, body["metadata"]["name"], namespace)
-            if found is not None:
+            name = body["metadata"].get("name")
+            if name and (found := await self.get(resource, name, namespace)) is not None:
                 return found
             answer = await self._send("POST", path, body=body)
         return self._good(answer, "create", resource)

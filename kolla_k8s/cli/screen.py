@@ -66,6 +66,7 @@ class Screen:
 
 def _line(row: Row) -> str:
     at = {
+        Phase.CHECKING: row.started_s,
         Phase.APPLYING: row.started_s,
         Phase.COMING_UP: row.started_s,
         Phase.GATING: row.objects_ready_s,
@@ -74,6 +75,6 @@ def _line(row: Row) -> str:
     }.get(row.phase)
     seconds = f"{at:7.1f} s  " if at is not None else "           "
     said = "; ".join(row.evidence.values()) if row.phase is Phase.GREEN else ""
-    why = f" ({row.step.reason})" if row.phase is Phase.APPLYING else ""
+    why = f" ({row.step.reason})" if row.phase in {Phase.APPLYING, Phase.CHECKING} else ""
     warning = f"; warning: {row.warnings[-1]}" if row.warnings and row.phase not in DONE else ""
     return f"{seconds}{row.step.name}: {row.phase.value}{why}{': ' + said if said else ''}{warning}"

@@ -27,6 +27,9 @@ ALWAYS_WATCHED = (
     Resource("apps", "v1", "deployments", "Deployment"),
     Resource("apps", "v1", "statefulsets", "StatefulSet"),
     Resource("apps", "v1", "daemonsets", "DaemonSet"),
+    Resource("", "v1", "services", "Service"),
+    Resource("batch", "v1", "cronjobs", "CronJob"),
+    Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget"),
 )
 """What tells whether a release comes up, and why not, in every namespace that a plan names."""
 

@@ -82,7 +82,7 @@ async def _rights(cluster: Cluster, namespace: str, items: list[KubeObject]) -> 
         body = {
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SelfSubjectAccessReview",
-            "metadata": {"name": "check"},
+            "metadata": {},
             "spec": {"resourceAttributes": attributes},
         }
         try:

@@ -15,6 +15,7 @@ class Phase(StrEnum):
     """Where a step is."""
 
     WAITING = "waits for its needs"
+    CHECKING = "is checked"
     APPLYING = "helm applies"
     COMING_UP = "objects come up"
     GATING = "gates"

@@ -147,7 +147,7 @@ class _Run:
         step, helm = row.step, self.means.helm
         async with self.slots.place(self.weights[step.name], step.name):
             row.started_s = self.now_s()
-            self._enter(row, Phase.APPLYING)
+            self._enter(row, Phase.CHECKING if step.action is Action.UNCHANGED else Phase.APPLYING)
             request = step.request
             match step.action:
                 case Action.UNCHANGED:
