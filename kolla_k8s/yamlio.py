@@ -102,7 +102,7 @@ def _decoded(content: bytes, name: str) -> str:
     for match in _forbidden(text):
         before = text[: match.start()]
         place = f"{name}:{before.count(chr(10)) + 1}:{match.start() - before.rfind(chr(10))}"
-        said = unicodedata.name(match[0], f"U+{ord(match[0]):04X}").lower()
+        said = unicodedata.name(match[0], "").lower() or f"U+{ord(match[0]):04X}"
         raise _refused(place, f"holds an invisible character ({said})", "delete it")
     return text
 

@@ -22,7 +22,7 @@ PERIOD_S = 0.4
 
 def main(state: Path) -> None:
     """Work for ever."""
-    api = Api(state / "pki", "agent", NODE, 6443)
+    api = Api(state / "pki", "agent", NODE, 6443, is_kept=True)
     rules = ""
     while True:
         with contextlib.suppress(OSError):

@@ -10,10 +10,11 @@ from typing import Any
 
 
 class Api:
-    """JSON over one kept connection, as the holder of a client certificate of ``pki``."""
+    """JSON over HTTPS, as the holder of a client certificate of ``pki``; who asks often keeps the connection."""
 
-    def __init__(self, pki: Path, who: str, host: str, port: int) -> None:
+    def __init__(self, pki: Path, who: str, host: str, port: int, *, is_kept: bool = False) -> None:
         """Prepare; nothing is sent yet."""
+        self.is_kept = is_kept
         self.context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
         self.context.load_cert_chain(pki / f"{who}.crt", pki / f"{who}.key")
         self.address = (host, port)
@@ -29,12 +30,19 @@ class Api:
             answer = self.connection.getresponse()
             said = answer.read().decode()
         except (OSError, http.client.HTTPException) as error:
-            self.connection = None
+            self._close()
             raise OSError(str(error)) from error
+        if not self.is_kept:
+            self._close()
         try:
             return answer.status, json.loads(said)
         except ValueError:
             return answer.status, said
+
+    def _close(self) -> None:
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
 
     def items(self, path: str) -> list[Any]:
         """Items of a list; empty while the server does not give it."""

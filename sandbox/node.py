@@ -32,7 +32,7 @@ PACKAGES = [
     "util-linux",
 ]
 PAUSE = "docker.io/sandbox/pause:1"
-CONTROLLERS = ("cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids", "systemd", "hugetlb")
+CONTROLLERS = ("unified", "cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids", "systemd", "hugetlb")
 
 
 def make_network(at: Layout) -> None:

@@ -41,6 +41,7 @@ class Processes:
                 pass_fds=fds,
                 cwd=Path(__file__).parent.parent,
             )
+        child.returncode = 0  # it outlives this program, which shall not wait for it
         entry = {"pid": child.pid, "started": started_at(child.pid) or 0}
         self.file.write_text(json.dumps({**self.known(), name: entry}, indent=1))
 

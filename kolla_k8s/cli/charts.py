@@ -23,7 +23,7 @@ def gen_charts(
     Example: kolla-k8s gen-charts keystone --output /tmp/charts
     """
     from kolla_k8s import places  # noqa: PLC0415
-    from kolla_k8s.cli.cloud import load_catalog, require_known  # noqa: PLC0415
+    from kolla_k8s.cli.definitions import load_catalog, require_known  # noqa: PLC0415
     from kolla_k8s.compile.render import render_chart  # noqa: PLC0415
     from kolla_k8s.compile.write import differences, write_charts  # noqa: PLC0415
     from kolla_k8s.errors import DidNotComeUpError  # noqa: PLC0415

@@ -8,16 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from kolla_k8s import places
-from kolla_k8s.compile.load import load_definitions
+from kolla_k8s.cli.definitions import load_catalog, require_known
 from kolla_k8s.compile.render import chart_digest
-from kolla_k8s.compile.validate import validate
 from kolla_k8s.compile.values import values_schema
-from kolla_k8s.errors import OutsideError, Problem, UserFilesError
-from kolla_k8s.model.catalog import DEFAULT_RELEASE, Catalog
+from kolla_k8s.errors import OutsideError
+from kolla_k8s.model.catalog import Catalog
 from kolla_k8s.orchestrate.plan import Wanted
 from kolla_k8s.site.load import LoadedSite, load_site
 from kolla_k8s.site.values import chart_values
-from kolla_k8s.suggest import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +35,6 @@ class Cloud:
     catalog: Catalog
     site: LoadedSite
     wanted: Wanted
-
-
-def load_catalog(definitions: Path | None, release: str = DEFAULT_RELEASE) -> Catalog:
-    """Load and check all definitions."""
-    folder = definitions or places.data("service_defs")
-    found = load_definitions(folder, release)
-    catalog = Catalog(release, {name: definition.service for name, definition in sorted(found.items())})
-    validate(found, catalog)
-    return catalog
 
 
 def load_cloud(source: Source, services: Iterable[str] = ()) -> Cloud:
@@ -68,17 +57,6 @@ def load_cloud(source: Source, services: Iterable[str] = ()) -> Cloud:
         services=tuple(services),
     )
     return Cloud(catalog, site, wanted)
-
-
-def require_known(services: Iterable[str], known: Any) -> None:
-    """Raise for names that are no service."""
-    problems = [
-        Problem(name, "", f'no service is called "{name}"', did_you_mean(name, known))
-        for name in services
-        if name not in known
-    ]
-    if problems:
-        raise UserFilesError(problems)
 
 
 def _chart(charts: str | None, name: str, catalog: Catalog) -> Path | str:

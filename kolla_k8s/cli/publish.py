@@ -26,7 +26,7 @@ def publish(
     import asyncio  # noqa: PLC0415
 
     from kolla_k8s import places  # noqa: PLC0415
-    from kolla_k8s.cli.cloud import require_known  # noqa: PLC0415
+    from kolla_k8s.cli.definitions import require_known  # noqa: PLC0415
     from kolla_k8s.publish.folder import publish_to_folder  # noqa: PLC0415
     from kolla_k8s.publish.oci import publish_to_registry  # noqa: PLC0415
     from kolla_k8s.publish.package import package  # noqa: PLC0415

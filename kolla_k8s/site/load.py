@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from kolla_k8s.errors import Problem, UserFilesError
 from kolla_k8s.model.site import Site
-from kolla_k8s.site.merge import Layers, overlaid
+from kolla_k8s.site.merge import Layers
 from kolla_k8s.site.options import set_document
 from kolla_k8s.suggest import did_you_mean
 from kolla_k8s.yamlio import Document, Keys, load, problems_from_pydantic
@@ -61,8 +61,7 @@ def load_site(
     named = _named_presets(documents)
     layers = Layers()
     for document in [*_presets(named, presets, documents), *documents]:
-        layers.data = overlaid(layers.data, document.data)
-        _remember(layers, document)
+        layers.add(document)
     site = _checked(layers, documents)
     problems = list(_service_problems(site, layers, schemas))
     if problems:
@@ -102,13 +101,6 @@ def _presets(named: Iterable[Any], folder: Path, documents: Sequence[Document]) 
 def _last_place(documents: Sequence[Document], path: Keys) -> str:
     owner = next((d for d in reversed(documents) if path in d.positions), documents[-1])
     return owner.place(path)
-
-
-def _remember(layers: Layers, document: Document) -> None:
-    other = Layers()
-    other.add(document)
-    for path, said in other.history.items():
-        layers.history.setdefault(path, []).extend(said)
 
 
 def _checked(layers: Layers, documents: Sequence[Document]) -> Site:

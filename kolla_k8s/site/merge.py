@@ -29,33 +29,16 @@ class Layers:
 
     def add(self, document: Document) -> None:
         """Lay a document over what is there."""
-        self.data = merged(self.data, document.data or {})
+        self.data = overlaid(self.data, document.data or {})
         for path, value in leaves(document.data or {}):
             self.history.setdefault(path, []).append(Said(document.place(path), value))
 
 
-def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay one map over another by Helm's rules.
-
-    >>> merged({"a": {"b": 1, "c": 2}, "l": [1]}, {"a": {"b": None, "d": 3}, "l": [2]})
-    {'a': {'c': 2, 'd': 3}, 'l': [2]}
-    """
-    result = dict(base)
-    for key, value in over.items():
-        if value is None:
-            result.pop(key, None)
-        elif isinstance(value, Mapping) and isinstance(result.get(key), Mapping):
-            result[key] = merged(result[key], value)
-        else:
-            result[key] = _without_nulls(value)
-    return result
-
-
 def overlaid(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay one layer over another before the chart's defaults are known: nulls stay, to delete those.
+    """Lay one layer over another as Helm does; nulls stay, for they delete defaults of the chart.
 
-    >>> overlaid({"a": {"b": 1}}, {"a": {"b": None}})
-    {'a': {'b': None}}
+    >>> overlaid({"a": {"b": 1, "c": 2}, "l": [1]}, {"a": {"b": None}, "l": [2]})
+    {'a': {'b': None, 'c': 2}, 'l': [2]}
     """
     result = dict(base)
     for key, value in over.items():
@@ -63,12 +46,6 @@ def overlaid(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]
         is_deep = isinstance(value, Mapping) and isinstance(before, Mapping)
         result[key] = overlaid(before, value) if is_deep else value  # type: ignore[arg-type] # both are maps here
     return result
-
-
-def _without_nulls(value: Any) -> Any:
-    if not isinstance(value, Mapping):
-        return value
-    return {key: _without_nulls(item) for key, item in value.items() if item is not None}
 
 
 def leaves(data: Any, path: Keys = ()) -> Iterable[tuple[Keys, Any]]:

@@ -1,0 +1,97 @@
+# kolla-k8s: `make demo` shows it working, `make test` proves it. Both set up what they need.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SITE ?= values/sites/sandbox.yaml
+HELM = $$(dirname $$($(BIN)/python -m sandbox helm))
+export PYTHONPATH := $(CURDIR)
+
+.PHONY: help setup fmt lint types imports check test unit e2e cover golden charts charts-check bench demo docs docs-check lock package images sandbox-up sandbox-down sandbox-status
+
+##@ Build
+help: ## Show this help
+	@awk 'BEGIN {FS = ":.*##"} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*##/ {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(BIN)/.ready ## Make the virtual environment
+
+$(BIN)/.ready: pyproject.toml requirements-dev.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --require-hashes -r requirements-dev.txt
+	$(BIN)/pip install -q --no-deps --no-build-isolation -e .
+	touch $@
+
+package: setup ## Build the wheel into dist/
+	$(BIN)/python -m hatchling build -t wheel
+
+lock: ## Resolve the development set anew, with hashes
+	$(BIN)/pip install -q uv
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --group dev pyproject.toml -o requirements-dev.txt
+
+##@ Check
+fmt: setup ## Format the code
+	$(BIN)/ruff format kolla_k8s sandbox tests
+	$(BIN)/ruff check --fix -q kolla_k8s sandbox tests
+
+lint: setup ## ruff and codespell
+	$(BIN)/ruff format --check -q kolla_k8s sandbox tests
+	$(BIN)/ruff check -q kolla_k8s sandbox tests
+	$(BIN)/codespell -q 3 --skip '*.lock,*.txt,charts,go.sum' kolla_k8s sandbox tests docs service_defs values *.md
+
+types: setup ## mypy, strict
+	$(BIN)/mypy
+
+imports: setup ## The layers of the package
+	$(BIN)/lint-imports
+
+check: lint types imports charts-check docs-check ## Everything quick but the tests
+
+test: check ## All tests: unit, CLI, contract, cluster, end to end on real images
+	PATH="$(HELM):$$PATH" $(BIN)/pytest
+
+unit: setup ## Tests that need nothing but helm
+	PATH="$(HELM):$$PATH" $(BIN)/pytest -m "not cluster and not e2e and not sandbox"
+
+e2e: setup ## Install real images on a sandbox of its own
+	PATH="$(HELM):$$PATH" $(BIN)/pytest -m e2e
+
+cover: setup ## Branch coverage of the quick tests
+	PATH="$(HELM):$$PATH" $(BIN)/coverage run --branch --source kolla_k8s -m pytest -q -m "not cluster and not e2e and not sandbox"
+	$(BIN)/coverage report -m
+
+golden: setup ## Accept what the golden tests print now
+	PATH="$(HELM):$$PATH" GOLDEN=write $(BIN)/pytest -q tests/golden
+
+##@ Charts and documents
+charts: setup ## Compile the definitions into charts/
+	$(BIN)/kolla-k8s gen-charts
+
+charts-check: setup ## Committed charts equal their definitions
+	$(BIN)/kolla-k8s gen-charts --check
+
+docs: setup ## Write the generated references
+	$(BIN)/python docs/generate.py
+
+docs-check: setup ## Committed references equal the model
+	$(BIN)/python docs/generate.py --check
+
+bench: setup ## Print each budget's figure and its ratio to a reference
+	PATH="$(HELM):$$PATH" $(BIN)/python tests/bench.py
+
+##@ Try
+demo: setup ## A cloud on this machine (or on KUBECONFIG's cluster), and its proof
+	PATH="$(HELM):$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m sandbox.demo $(SITE)
+
+images: setup ## Make real Kolla images for the sandbox
+	$(BIN)/python -m sandbox.images
+
+sandbox-up: setup ## A real Kubernetes on this machine
+	$(BIN)/python -m sandbox up
+
+sandbox-down: setup ## End it without a trace
+	$(BIN)/python -m sandbox down
+
+sandbox-status: setup ## What runs, and where
+	$(BIN)/python -m sandbox status

@@ -1,0 +1,117 @@
+"""Write the references that are made from the model and from the commands; ``--check`` only compares.
+
+Run as ``python docs/generate.py``: definition and site schemas, the pages made from them, and the list of commands.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import typer.main
+from pydantic import BaseModel
+
+from kolla_k8s import cli, errors
+from kolla_k8s.model.service import Service
+from kolla_k8s.model.site import Site
+
+HERE = Path(__file__).parent / "reference"
+
+
+def main() -> None:
+    """Write, or compare and exit 1."""
+    pages = {
+        "service.schema.json": _json(Service),
+        "site.schema.json": _json(Site),
+        "definition.md": _page("Service definition", Service),
+        "site.md": _page("Site file", Site),
+        "commands.md": _commands(),
+        "exit-codes.md": _exit_codes(),
+    }
+    stale = [name for name, text in pages.items() if not _same(HERE / name, text)]
+    if "--check" in sys.argv:
+        sys.exit(f"docs/reference: {', '.join(stale)} differ; run `make docs`" if stale else 0)
+    HERE.mkdir(exist_ok=True)
+    for name in stale:
+        (HERE / name).write_text(pages[name], encoding="utf-8")
+    print(f"{len(pages)} pages, {len(stale)} changed")  # noqa: T201
+
+
+def _same(path: Path, text: str) -> bool:
+    return path.exists() and path.read_text(encoding="utf-8") == text
+
+
+def _json(model: type[BaseModel]) -> str:
+    return json.dumps(model.model_json_schema(by_alias=True), indent=1, sort_keys=True) + "\n"
+
+
+def _page(title: str, model: type[BaseModel]) -> str:
+    schema = model.model_json_schema(by_alias=True)
+    parts = [(model.__name__, schema), *sorted(schema.get("$defs", {}).items())]
+    lines = [f"# {title}", "", "Made from the model by `make docs`. Unknown keys are errors.", ""]
+    for name, part in parts:
+        if "properties" in part:
+            lines += [f"## {name}", "", _flat(part.get("description", "")), "", *_table(part), ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _table(part: dict[str, Any]) -> list[str]:
+    rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
+    for key, about in part["properties"].items():
+        is_needed = key in part.get("required", ())
+        default = "**needed**" if is_needed else f"`{json.dumps(about.get('default'))}`"
+        rows.append(f"| `{key}` | {_type(about)} | {_flat(default)} | {_flat(about.get('description', ''))} |")
+    return rows
+
+
+def _type(about: dict[str, Any]) -> str:
+    if "$ref" in about:
+        name = about["$ref"].rsplit("/", 1)[1]
+        return f"[{name}](#{name.lower()})"
+    if "anyOf" in about:
+        return " or ".join(_type(option) for option in about["anyOf"])
+    if about.get("type") == "array":
+        return f"list of {_type(about.get('items', {}))}"
+    if about.get("type") == "object" and isinstance(about.get("additionalProperties"), dict):
+        return f"map of {_type(about['additionalProperties'])}"
+    if "enum" in about:
+        return ", ".join(f"`{choice}`" for choice in about["enum"])
+    return f"`{about['const']}`" if "const" in about else str(about.get("type", "any"))
+
+
+def _flat(text: str) -> str:
+    return re.sub(r"\s+", " ", text).replace("|", "\\|").strip()
+
+
+def _commands() -> str:
+    lines = ["# Commands", "", "Made from `--help` by `make docs`.", ""]
+    _describe(typer.main.get_command(cli.app), "kolla-k8s", lines)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _describe(command: Any, name: str, lines: list[str]) -> None:
+    if getattr(command, "commands", None):
+        for sub, inner in command.commands.items():
+            _describe(inner, f"{name} {sub}", lines)
+        return
+    lines += [f"## {name}", "", _flat(command.help or ""), ""]
+    for parameter in command.params:
+        spelled = ", ".join(parameter.opts)
+        lines.append(f"- `{spelled}`: {_flat(getattr(parameter, 'help', None) or '')}")
+    lines.append("")
+
+
+def _exit_codes() -> str:
+    found: dict[int, list[str]] = {0: ["Done, or nothing to do."]}
+    for kind in vars(errors).values():
+        if isinstance(kind, type) and issubclass(kind, errors.KollaK8sError):
+            found.setdefault(kind.exit_code, []).append(f"`{kind.__name__}`: {_flat(kind.__doc__ or '')}")
+    rows = [f"| {code} | {' '.join(texts)} |" for code, texts in sorted(found.items())]
+    return "\n".join(["# Exit codes", "", "| code | meaning |", "|---|---|", *rows]) + "\n"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""Load the catalogue: what every command needs, and all that ``gen-charts`` needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from kolla_k8s import places
+from kolla_k8s.compile.load import load_definitions
+from kolla_k8s.compile.validate import validate
+from kolla_k8s.errors import Problem, UserFilesError
+from kolla_k8s.model.catalog import DEFAULT_RELEASE, Catalog
+from kolla_k8s.suggest import did_you_mean
+
+
+def load_catalog(definitions: Path | None, release: str = DEFAULT_RELEASE) -> Catalog:
+    """Load and check all definitions."""
+    folder = definitions or places.data("service_defs")
+    found = load_definitions(folder, release)
+    catalog = Catalog(release, {name: definition.service for name, definition in sorted(found.items())})
+    validate(found, catalog)
+    return catalog
+
+
+def require_known(services: Iterable[str], known: Any) -> None:
+    """Raise for names that are no service."""
+    problems = [
+        Problem(name, "", f'no service is called "{name}"', did_you_mean(name, known))
+        for name in services
+        if name not in known
+    ]
+    if problems:
+        raise UserFilesError(problems)

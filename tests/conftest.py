@@ -1,0 +1,38 @@
+"""What every test may ask for."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from kolla_k8s.compile.load import load_definitions
+from kolla_k8s.compile.validate import validate
+from kolla_k8s.model.catalog import Catalog
+
+ROOT = Path(__file__).parent.parent
+INPUTS = Path(__file__).parent / "unit" / "compile" / "definitions"
+
+
+def catalog_of(folder: Path) -> Catalog:
+    """Load and check the definitions of a folder."""
+    found = load_definitions(folder, "2026.1")
+    catalog = Catalog("2026.1", {name: definition.service for name, definition in sorted(found.items())})
+    validate(found, catalog)
+    return catalog
+
+
+@pytest.fixture(scope="session")
+def shipped() -> Catalog:
+    """The shipped definitions."""
+    return catalog_of(ROOT / "service_defs")
+
+
+@pytest.fixture(scope="session")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
+    """The shipped definitions, and nova, nova-compute, ovn and octavia as test inputs."""
+    folder = tmp_path_factory.mktemp("definitions")
+    for path in [*(ROOT / "service_defs").glob("*.yaml"), *INPUTS.glob("*.yaml")]:
+        shutil.copy(path, folder)
+    return catalog_of(folder)

@@ -1,0 +1,160 @@
+"""The program of the prepare step, run as a pod runs it, in a directory instead of a root."""
+
+import configparser
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+FILES = Path(__file__).parents[3] / "kolla_k8s" / "compile" / "files"
+NASTY = "@:/%$'\"\\;# x"
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(name, FILES / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+init = load("init")
+
+
+@pytest.fixture
+def facts(tmp_path, monkeypatch):
+    secrets = tmp_path / "keystone"
+    secrets.mkdir()
+    (secrets / "password").write_text(NASTY)
+    monkeypatch.setattr(init, "SECRETS", tmp_path)
+    host = {"service": "memcached", "port": 11211, "peers": "memcached-peers", "pods": "memcached", "plane": "control"}
+    pod = {
+        "service": "keystone",
+        "site": {"region": "RegionOne", "namespaces": {"control": "openstack"}},
+        "hosts": {"memcached": host},
+        "members": {"memcached": 2},
+        "urls": {"keystone": {"service": "keystone", "of": "memcached", "port": 5000, "path": "/v3"}},
+    }
+    return init.Facts(pod)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("${host:memcached}", "memcached.openstack.svc"),
+        ("${port:memcached}", "11211"),
+        (
+            "${members:memcached}",
+            "memcached-0.memcached-peers.openstack.svc:11211,memcached-1.memcached-peers.openstack.svc:11211",
+        ),
+        ("${url:keystone|public}", "http://keystone.openstack.svc:5000/v3"),
+        ("${site:region}", "RegionOne"),
+        ("$my_ip and ${not a placeholder}", "$my_ip and ${not a placeholder}"),
+        ("${secret:password|url}", "%40%3A%2F%25%24%27%22%5C%3B%23%20x"),
+        ("${secret:password|sql}", "@:/%$''\"\\\\;# x"),
+    ],
+)
+def test_placeholder_is_filled_in(facts, text, expected):
+    """
+    What a definition names becomes what the pod needs; everything else passes through.
+    """
+    assert expected == init.fill(text, facts)
+
+
+def test_dollar_of_a_secret_is_escaped_for_oslo(facts):
+    """
+    Oslo reads $x as another option; a password must survive it.
+    """
+    text = init.render({"format": "ini", "content": {"a": {"p": "${secret:password}"}}}, facts)
+
+    assert f"[a]\np = {NASTY.replace('$', '$$')}\n" == text
+
+
+def test_list_becomes_a_multi_valued_option(facts):
+    """
+    Options that may stand several times are lists.
+    """
+    text = init.render(
+        {"format": "ini", "content": {"pci": {"device_spec": ["a", "b"]}, "DEFAULT": {"x": None}}}, facts
+    )
+
+    assert "[DEFAULT]\n\n[pci]\ndevice_spec = a\ndevice_spec = b\n" == text
+
+
+def test_pymysql_reads_back_the_password(facts):
+    """
+    PyMySQL's own rules give the password back, letter for letter.
+    """
+    text = init.render({"format": "pymysql", "content": {"client": {"password": "${secret:password}"}}}, facts)
+    parser = configparser.RawConfigParser()
+    parser.read_string(text)
+
+    assert NASTY == parser["client"]["password"][1:-1]
+
+
+def test_line_break_in_an_option_is_refused(facts):
+    """
+    A value cannot open a section of its own.
+    """
+    with pytest.raises(SystemExit, match="line break"):
+        init.render({"format": "ini", "content": {"a": {"b": "c\n[evil]"}}}, facts)
+
+
+def test_json_keeps_structure_and_quotes(facts):
+    """
+    A secret in JSON is a string, whatever it holds.
+    """
+    text = init.render({"format": "json", "content": {"users": [{"password": "${secret:password}"}]}}, facts)
+
+    assert {"users": [{"password": NASTY}]} == json.loads(text)
+
+
+def scan(line):
+    """MariaDB's own reading of an option's value: cut at a # outside quotes, then strip the outer quotes."""
+    mark, escaped, kept = "", False, ""
+    for letter in line:
+        if letter in "'\"" and not escaped:
+            mark = letter if not mark else ("" if mark == letter else mark)
+        if letter == "#" and not mark:
+            break
+        escaped = bool(mark) and letter == "\\" and not escaped
+        kept += letter
+    kept = kept.strip()
+    inner = kept[1:-1] if len(kept) > 1 and kept[0] == kept[-1] and kept[0] in "'\"" else kept
+    return inner.replace("\\\\", "\\")
+
+
+@given(st.text(alphabet="ab@:/%$'\"\\;# ", min_size=1, max_size=12))
+def test_my_cnf_value_survives_or_is_refused(text):
+    """
+    No password is ever changed silently by MariaDB's option files.
+    """
+    try:
+        written = init._my_cnf_value(text)
+    except SystemExit:
+        return
+
+    assert text == scan(written)
+
+
+def test_written_file_has_its_mode(facts, tmp_path):
+    """
+    A cookie is 0400 whatever the umask.
+    """
+    init.write("cookie", {"format": "raw", "mode": "0400", "content": "x"}, facts, tmp_path)
+
+    assert 0o400 == (tmp_path / "cookie").stat().st_mode & 0o777
+
+
+def test_rotation_promotes_the_staged_key_and_drops_the_oldest():
+    """
+    The staged key has been everywhere for a day when it becomes the primary one.
+    """
+    sys.modules["init"] = init
+    rotate = load("rotate")
+    del sys.modules["init"]
+
+    assert {"0": "new", "2": "b", "3": "staged"} == rotate.rotated({"0": "staged", "1": "a", "2": "b"}, 3, "new")

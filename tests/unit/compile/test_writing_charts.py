@@ -1,0 +1,89 @@
+import pytest
+
+from kolla_k8s.compile.write import differences, write_charts
+from kolla_k8s.errors import OutsideError
+
+CHART = {"Chart.yaml": "kolla-k8s.io/digest: 1\n", "templates/a.yaml": "a: 1\n"}
+
+
+def test_second_write_touches_nothing(tmp_path):
+    """
+    Only what differs is written: times and inodes of equal files stay.
+    """
+    folder = tmp_path / "charts"
+    first = write_charts(folder, [CHART], ["x"])
+    before = (folder / "x" / "Chart.yaml").stat()
+
+    again = write_charts(folder, [CHART], ["x"])
+
+    assert ["x/Chart.yaml", "x/templates/a.yaml"] == first
+    assert [] == again
+    assert before == (folder / "x" / "Chart.yaml").stat()
+
+
+def test_one_changed_file_leaves_the_others_alone(tmp_path):
+    """
+    A changed template is new, its neighbours keep their inode.
+    """
+    folder = tmp_path / "charts"
+    write_charts(folder, [CHART], ["x"])
+    inode = (folder / "x" / "Chart.yaml").stat().st_ino
+
+    changed = write_charts(folder, [{**CHART, "templates/a.yaml": "a: 2\n"}], ["x"])
+
+    assert ["x/templates/a.yaml"] == changed
+    assert inode == (folder / "x" / "Chart.yaml").stat().st_ino
+    assert "a: 2\n" == (folder / "x" / "templates/a.yaml").read_text()
+
+
+def test_foreign_files_survive_and_stale_charts_go(tmp_path):
+    """
+    What others put there stays; a chart of ours whose definition is gone goes.
+    """
+    folder = tmp_path / "charts"
+    write_charts(folder, [CHART, CHART], ["x", "y"])
+    (folder / "notes.txt").write_text("mine")
+
+    write_charts(folder, [CHART], ["x"], is_all=True)
+
+    assert ["notes.txt", "x"] == sorted(path.name for path in folder.iterdir())
+
+
+def test_superfluous_file_is_a_difference(tmp_path):
+    """
+    --check sees what should not be there.
+    """
+    folder = tmp_path / "charts"
+    write_charts(folder, [CHART], ["x"])
+    (folder / "x" / "old.yaml").write_text("")
+
+    assert ["x/old.yaml"] == differences(folder, [CHART], ["x"])
+
+
+def test_link_in_the_place_of_the_folder_is_refused(tmp_path):
+    """
+    Nothing is written through a link.
+    """
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "charts").symlink_to(tmp_path / "elsewhere")
+
+    with pytest.raises(OutsideError, match="is a link"):
+        write_charts(tmp_path / "charts", [CHART], ["x"])
+    assert [] == list((tmp_path / "elsewhere").iterdir())
+
+
+def test_planted_link_is_replaced_not_followed(tmp_path):
+    """
+    A link inside a chart never leads a write out of the folder.
+    """
+    folder = tmp_path / "charts"
+    write_charts(folder, [CHART], ["x"])
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (folder / "x" / "Chart.yaml").unlink()
+    (folder / "x" / "Chart.yaml").symlink_to(victim)
+
+    write_charts(folder, [{**CHART, "Chart.yaml": "new\n"}], ["x"])
+
+    assert "precious" == victim.read_text()
+    assert "new\n" == (folder / "x" / "Chart.yaml").read_text()
