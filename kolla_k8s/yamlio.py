@@ -264,7 +264,9 @@ def _said(detail: Any, path: Keys, model: type[BaseModel]) -> tuple[str, str]:
         return str(detail["ctx"]["error"]), "see the reference of the definition or the site file"
     fact, way_out = {
         "string_type": (f"is no string: {value}", "put it in quotes"),
-        "string_pattern_mismatch": (f"{value} does not match {detail.get('ctx', {}).get('pattern')}", "rename it"),
+        "string_pattern_mismatch": (f"{value} does not match {detail.get('ctx', {}).get('pattern')}", "spell it so"),
+        "model_type": ("is no map", "write keys and values"),
+        "dict_type": (f"is no map: {value}", "write keys and values"),
         "enum": (f"{value} is no choice", f"known: {detail.get('ctx', {}).get('expected')}"),
         "literal_error": (f"{value} is no choice", f"known: {detail.get('ctx', {}).get('expected')}"),
     }.get(kind, (f"{detail['msg'][0].lower()}{detail['msg'][1:]}, not {value}", "correct the value"))

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from kolla_k8s.adapters.helm import HelmError
+from kolla_k8s.adapters.words import HelmError, PendingError
 from kolla_k8s.errors import ConflictError
 from kolla_k8s.model.plan import HelmRequest
 from kolla_k8s.orchestrate.kinds import resource_of
@@ -151,7 +151,7 @@ class FakeHelm:
         objects = [item for item in await self.template(request) if not _is_hook(item)]
         past = self._records(name, space)
         if past and past[-1]["info"]["status"].startswith("pending"):
-            raise HelmError(name, "another operation (install/upgrade/rollback) is in progress")
+            raise PendingError(name, "another operation (install/upgrade/rollback) is in progress")
         record = _record(request, objects, len(past) and past[-1]["version"])
         with self._at_work():
             self._write(record, request)

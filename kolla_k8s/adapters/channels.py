@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import aiohttp
 
@@ -78,7 +79,8 @@ async def _hear(socket: aiohttp.ClientWebSocketResponse) -> ExecResult:
 
 def _verdict(status: bytes) -> tuple[int, str]:
     """Exit code, and why there is none (then it is -1)."""
-    said = json.loads(status) if status else {"message": "the line broke before the command ended"}
+    broken = {"message": "the line broke before the command ended"}
+    said: dict[str, Any] = json.loads(status) if status else broken
     if said.get("status") == "Success":
         return 0, ""
     causes = said.get("details", {}).get("causes") or ()

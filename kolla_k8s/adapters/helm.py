@@ -21,23 +21,20 @@ from typing import Any
 
 from pyhelm3 import command, errors
 
-from kolla_k8s.errors import OutsideError, RefusedError
+from kolla_k8s.adapters.words import HelmError, explained
+from kolla_k8s.errors import OutsideError
 from kolla_k8s.model.plan import HelmRequest
 from kolla_k8s.ports import KubeObject
 from kolla_k8s.yamlio import manifest
 
+__all__ = ["HelmError", "HelmProgram", "Runner", "default_home"]
+
 GRACE_S = 10.0
 OLDEST = {3: (3, 20, 2), 4: (4, 1, 4)}
 HISTORY = 10
+INSTALL = "install Helm 3.20.2 or 4.1.4, or later, or say where with --helm"
 _DEATH_SIGNAL = 1
-_LIBC = ctypes.CDLL(None)
-_REFUSALS = re.compile(
-    r"admission webhook|violates PodSecurity|exceeded quota|is forbidden|is invalid|Unsupported value|Invalid value"
-)
-
-
-class HelmError(OutsideError):
-    """Helm said no; the fact holds its own last words."""
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 class Runner(command.Command):  # type: ignore[misc] # the package has no types
@@ -45,13 +42,12 @@ class Runner(command.Command):  # type: ignore[misc] # the package has no types
 
     def __init__(self, executable: str, kubeconfig: str | None, context: str | None, home: Path) -> None:
         """Use this helm with this cluster; ``home`` holds helm's caches, apart from the user's."""
-        super().__init__(executable=executable, kubeconfig=kubeconfig, kubecontext=context)
-        self._environment = _environment(home)
+        super().__init__(executable=executable, kubecontext=context)
+        self._environment = environment(os.environ, kubeconfig, home)
 
     async def run(self, command: Sequence[Any], input: bytes | None = None) -> bytes:  # noqa: A002 - pyhelm3's name
         """Run helm with these arguments; a cancelled run has ended helm before it returns."""
         argv = [self._executable, *map(str, command)]
-        argv += ["--kubeconfig", str(self._kubeconfig)] if self._kubeconfig else []
         argv += ["--kube-context", str(self._kubecontext)] if self._kubecontext else []
         process = await asyncio.create_subprocess_exec(
             *argv,
@@ -60,7 +56,7 @@ class Runner(command.Command):  # type: ignore[misc] # the package has no types
             stderr=asyncio.subprocess.PIPE,
             env=self._environment,
             process_group=0,
-            preexec_fn=_end_with_parent,
+            preexec_fn=_ends_with(os.getpid()) if _LIBC else None,
         )
         try:
             stdout, stderr = await process.communicate(input)
@@ -72,24 +68,46 @@ class Runner(command.Command):  # type: ignore[misc] # the package has no types
         return stdout
 
 
-def _end_with_parent() -> None:
-    _LIBC.prctl(_DEATH_SIGNAL, signal.SIGTERM)
+def _ends_with(parent: int) -> Callable[[], None]:
+    """Make the child ask for TERM when its parent dies, however it dies (Linux only)."""
+
+    def ask() -> None:
+        assert _LIBC is not None  # noqa: S101 - for mypy; runs between fork and exec, so it must not do more
+        _LIBC.prctl(_DEATH_SIGNAL, signal.SIGTERM)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return ask
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """TERM the whole group, and KILL what is left of it after a while."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
+    """TERM the group, so that helm records a failed release; KILL what is left of it, at once if cancelled again."""
+    try:
+        _signal(process, signal.SIGTERM)
         with contextlib.suppress(TimeoutError):
-            await asyncio.shield(asyncio.wait_for(process.communicate(), GRACE_S))
-            return
+            await asyncio.wait_for(process.communicate(), GRACE_S)
+    finally:
+        _signal(process, signal.SIGKILL)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(process.wait(), GRACE_S)
 
 
-def _environment(home: Path) -> dict[str, str]:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("HELM_") and key != "KUBECONFIG"}
+def _signal(process: asyncio.subprocess.Process, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
+
+
+def environment(ours: Mapping[str, str], kubeconfig: str | None, home: Path) -> dict[str, str]:
+    """What helm sees of our environment: nothing that changes which cluster, driver, plugin or namespace it uses.
+
+    Args:
+        ours: Our own environment.
+        kubeconfig: Path of the kubeconfig (several, as in ``KUBECONFIG``); None for that of the environment.
+        home: Folder for helm's caches, configuration and data.
+    """
+    kept = {key: value for key, value in ours.items() if not key.startswith("HELM_")}
     own = {f"HELM_{kind}_HOME": str(home / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")}
-    return kept | own
+    return kept | own | ({"KUBECONFIG": kubeconfig} if kubeconfig else {})
 
 
 class HelmProgram:
@@ -101,18 +119,19 @@ class HelmProgram:
         self._redact = redact
 
     async def version(self) -> str:
-        """Version like ``4.3.1``; OutsideError when helm is missing or too old to be safe."""
-        try:
-            said = (await self._runner.run(["version", "--template", "{{.Version}}"])).decode()
-        except FileNotFoundError:
-            way_out = "install Helm 3.20.2 or 4.1.4, or later, or say where with --helm"
-            raise OutsideError("helm", "not on PATH", way_out) from None
+        """Version like ``4.3.1``; OutsideError when helm is missing or too old to be safe.
+
+        A helm built as a Go dependency says ``v4.3``, without its patch number; it is taken for a recent one.
+        """
+        said = (await self._run(["version", "--template", "{{.Version}}"])).strip()
         found = re.match(r"v?(\d+)\.(\d+)(?:\.(\d+))?", said)
-        numbers = tuple(int(part or 0) for part in found.groups()) if found else (0, 0, 0)
-        is_whole = bool(found and found[3])
-        oldest = OLDEST.get(numbers[0], OLDEST[4])
-        if numbers[0] not in OLDEST or (numbers if is_whole else numbers[:2]) < (oldest if is_whole else oldest[:2]):
-            raise OutsideError("helm", f"version {said} is too old", "install Helm 3.20.2 or 4.1.4, or later")
+        if found is None:
+            raise OutsideError("helm", f'says "{said[:80]}" when asked for its version', INSTALL)
+        numbers = tuple(int(part) for part in found.groups() if part is not None)
+        newest_major = max(OLDEST)
+        oldest = OLDEST.get(numbers[0], OLDEST[newest_major] if numbers[0] < newest_major else (0,))
+        if numbers < oldest[: len(numbers)]:
+            raise OutsideError("helm", f"version {said} is too old", INSTALL)
         return said.removeprefix("v")
 
     async def upgrade_install(self, request: HelmRequest) -> list[KubeObject]:
@@ -122,7 +141,10 @@ class HelmProgram:
         arguments = ["upgrade", request.release, request.chart, "--install", "--history-max", HISTORY]
         arguments += ["--labels", spelled] if spelled else []
         text = await self._run([*arguments, *_common(request), "--output", "json"], request.values)
-        return manifest(json.loads(text[text.index("{") :])["manifest"])
+        try:  # helm may say something about a registry first
+            return manifest(json.loads(text[text.index("{") :])["manifest"])
+        except (ValueError, KeyError, TypeError):
+            raise HelmError(request.release, "helm did not answer with a release", INSTALL) from None
 
     async def manifest(self, release: str, namespace: str) -> list[KubeObject]:
         """Objects of the newest revision's manifest."""
@@ -147,21 +169,15 @@ class HelmProgram:
         try:
             return bytes(await self._runner.run(arguments, given)).decode()
         except FileNotFoundError:
-            raise OutsideError("helm", "not on PATH", "install Helm, or say where with --helm") from None
+            raise OutsideError("helm", "not on PATH", INSTALL) from None
+        except OSError as error:
+            raise OutsideError("helm", f"cannot be run: {error.strerror}", INSTALL) from None
         except errors.Error as error:
-            raise _explained(str(arguments[1]), self._redact(error.stderr.decode(errors="replace"))) from None
+            raise explained(str(arguments[1]), self._redact(error.stderr.decode(errors="replace"))) from None
 
 
 def _common(request: HelmRequest) -> list[Any]:
     return ["--namespace", request.namespace, "--values", "-"]
-
-
-def _explained(release: str, said: str) -> OutsideError:
-    lines = [line for line in said.strip().splitlines() if line and not line.startswith("WARNING")]
-    words = " ".join(lines)[-1500:].removeprefix("Error: ") or "ended without a word"
-    if _REFUSALS.search(words):
-        return RefusedError(release, words, "mend the cause and run the same command again")
-    return HelmError(release, words, "mend the cause and run the same command again")
 
 
 def default_home() -> Path:

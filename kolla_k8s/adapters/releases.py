@@ -10,6 +10,7 @@ from kolla_k8s.errors import OutsideError
 from kolla_k8s.ports import Cluster, KubeObject, Release, Resource
 
 SECRETS = Resource("", "v1", "secrets", "Secret")
+PREFIX = "sh.helm.release.v1."
 UNFINISHED = frozenset({"pending-install", "pending-upgrade", "pending-rollback", "uninstalling"})
 
 
@@ -17,13 +18,19 @@ async def releases(cluster: Cluster, namespace: str) -> dict[str, Release]:
     """Newest record of every release in a namespace, by name: one request, labels only."""
     found: dict[str, Release] = {}
     for secret in await cluster.list(SECRETS, namespace, labels="owner=helm", metadata_only=True):
-        labels = secret["metadata"].get("labels", {})
-        revision = int(labels.get("version", 0))
-        before = found.get(labels["name"])
-        if before is None or before.revision < revision:
-            digest = labels.get("kolla-k8s.io/digest", "")
-            found[labels["name"]] = Release(labels["name"], namespace, labels.get("status", ""), revision, digest)
+        release = _release(secret, namespace)
+        if release and (release.name not in found or found[release.name].revision < release.revision):
+            found[release.name] = release
     return found
+
+
+def _release(secret: KubeObject, namespace: str) -> Release | None:
+    """The release a record is of; None for a Secret that only looks like a record."""
+    labels = secret["metadata"].get("labels", {})
+    name, version = labels.get("name", ""), labels.get("version", "")
+    if secret["metadata"]["name"] != f"{PREFIX}{name}.v{version}" or not version.isdigit():
+        return None
+    return Release(name, namespace, labels.get("status", ""), int(version), labels.get("kolla-k8s.io/digest", ""))
 
 
 async def unlock(cluster: Cluster, release: Release) -> bool:
@@ -34,7 +41,7 @@ async def unlock(cluster: Cluster, release: Release) -> bool:
     """
     if release.status not in UNFINISHED:
         return False
-    name = f"sh.helm.release.v1.{release.name}.v{release.revision}"
+    name = f"{PREFIX}{release.name}.v{release.revision}"
     record = await cluster.get(SECRETS, name, release.namespace)
     if record is None:
         return False

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from kolla_k8s import places
 from kolla_k8s.cli.definitions import load_catalog, require_known

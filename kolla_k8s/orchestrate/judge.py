@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from kolla_k8s.orchestrate.containers import Death, deaths, of_pod, statuses
 from kolla_k8s.orchestrate.evidence import Evidence
-from kolla_k8s.orchestrate.ready import KubeObject, State
+from kolla_k8s.orchestrate.ready import State
 from kolla_k8s.orchestrate.refusals import of_release
 from kolla_k8s.orchestrate.store import uid_of
 from kolla_k8s.orchestrate.view import ReleaseView
@@ -45,11 +45,6 @@ class Judge:
         """Begin with nothing seen."""
         self._first_seen: dict[tuple[str, str, str], float] = {}
         self._deaths: defaultdict[tuple[str, str], list[Death]] = defaultdict(list)
-        self._old: set[str] = set()
-
-    def begin(self, view: ReleaseView) -> None:
-        """Take note of what failed before this run began: it proves nothing about this run."""
-        self._old = {uid_of(one.pod) for one in view.pods if _is_dead(one.pod)}
 
     def look(self, view: ReleaseView, now_s: float, *, is_excused: bool = False) -> Judgement:
         """Judge a release now; ``is_excused`` when something it needs is down, so that crashes do not count."""
@@ -71,7 +66,7 @@ class Judge:
 
     def _evidence(self, view: ReleaseView) -> Iterable[Evidence]:
         for one in view.pods:
-            if one.is_newest and uid_of(one.pod) not in self._old:
+            if one.is_newest:
                 yield from of_pod(one.pod, view.events.get(uid_of(one.pod), ()), self._deaths)
         yield from of_release(view)
 
@@ -88,10 +83,6 @@ def _grace_s(evidence: Evidence) -> float:
     owners = evidence.thing["metadata"].get("ownerReferences") or ()
     is_of_job = any(owner.get("kind") == "Job" for owner in owners)
     return 0.0 if evidence.is_crash and is_of_job else evidence.grace_s
-
-
-def _is_dead(pod: KubeObject) -> bool:
-    return bool(pod.get("status", {}).get("phase") == "Failed")
 
 
 def _waits_for(view: ReleaseView) -> str:

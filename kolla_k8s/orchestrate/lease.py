@@ -1,13 +1,21 @@
-"""One writer for each cloud: a Lease with a heartbeat, judged by what is seen to change, never by other clocks."""
+"""Who may change a cloud: one writer, by a Lease with a heartbeat.
+
+Apart from the run, which only sees an event when the hold is lost. A holder counts as dead when its Lease did not move
+for the whole duration on *our* monotonic clock; no decision to take a Lease compares two machines' clocks. A holder that
+cannot renew stops itself well before that (it fences itself), so two never hold at once.
+See https://kubernetes.io/docs/concepts/architecture/leases/.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import math
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 from kolla_k8s.errors import ConflictError, HeldError, OutsideError
 from kolla_k8s.ports import Clock, Cluster, KubeObject, Resource
@@ -15,9 +23,13 @@ from kolla_k8s.ports import Clock, Cluster, KubeObject, Resource
 LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 DURATION_S = 30.0
 HEARTBEAT_S = 10.0
+RETRY_S = 2.0
 FENCE_S = 20.0
-LOOK_S = 12.0
+LOOK_S = 1.0
+FAREWELL_S = 5.0
 COMMAND = "kolla-k8s.io/command"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,44 +62,57 @@ async def hold(cluster: Cluster, clock: Clock, claim: Claim) -> AsyncIterator[as
         An event that is set when the hold was lost: whoever sees it stops changing things.
 
     Raises:
-        HeldError: Another run holds it and is seen to live, within three seconds of asking.
+        HeldError: Another run holds it. At once, when its last sign is fresh by our wall clock; when it is not, as
+            soon as it moves. A holder that never moves is outlived, which takes ``DURATION_S``.
     """
-    lease = await _acquire(cluster, clock, claim)
+    lease, renewed_s = await _acquire(cluster, clock, claim)
     lost = asyncio.Event()
-    beating = asyncio.create_task(_beat(cluster, clock, lease, lost))
+    beating = asyncio.create_task(_beat(cluster, clock, lease, renewed_s))
+    beating.add_done_callback(lambda _: lost.set())  # whatever ends the heartbeat ends the hold
     try:
         yield lost
     finally:
         beating.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await beating
-        with contextlib.suppress(OutsideError):
-            await _release(cluster, claim)
+        await asyncio.wait([beating])
+        with contextlib.suppress(OutsideError, TimeoutError):
+            await _within(clock, FAREWELL_S, _release(cluster, claim))
+        if not beating.cancelled() and (error := beating.exception()):
+            raise error
 
 
-async def _acquire(cluster: Cluster, clock: Clock, claim: Claim) -> KubeObject:
+async def _acquire(cluster: Cluster, clock: Clock, claim: Claim) -> tuple[KubeObject, float]:
+    """The Lease as we hold it, and since when."""
     seen = await cluster.get(LEASES, claim.name, claim.namespace)
-    if seen is None:
-        with contextlib.suppress(ConflictError):
-            return await cluster.create(
-                LEASES, _lease(clock, claim, {"metadata": {"name": claim.name}}), claim.namespace
-            )
-        seen = await cluster.get(LEASES, claim.name, claim.namespace)
-    while seen is not None and seen["spec"].get("holderIdentity"):
-        if _age_s(clock, seen) < DURATION_S:
-            raise HeldError(_who(clock, seen, claim))
-        # The other clock may be wrong: it counts as dead only if nothing moves while we look.
+    if seen is not None and seen["spec"].get("holderIdentity"):
+        seen = await _outlive(cluster, clock, claim, seen)
+    asked_s = clock.monotonic()
+    mine = _lease(clock, claim, seen or {})
+    try:
+        if seen is None:
+            return await cluster.create(LEASES, mine, claim.namespace), asked_s
+        return await cluster.replace(LEASES, mine, claim.namespace), asked_s
+    except ConflictError:
+        winner = await cluster.get(LEASES, claim.name, claim.namespace)
+        raise HeldError(_who(clock, winner or {}, claim)) from None
+
+
+async def _outlive(cluster: Cluster, clock: Clock, claim: Claim, seen: KubeObject) -> KubeObject | None:
+    """The Lease of a holder that is seen to be dead (or has gone); HeldError for one that lives.
+
+    The wall clock only shortens the wait of whoever will be refused anyway: a wrong one never takes a Lease.
+    """
+    if abs(_age_s(clock, seen, "renewTime")) < DURATION_S:
+        raise HeldError(_who(clock, seen, claim))
+    began_s = clock.monotonic()
+    while clock.monotonic() - began_s < DURATION_S:
         await clock.sleep(LOOK_S)
         again = await cluster.get(LEASES, claim.name, claim.namespace)
-        if again is None or again["metadata"]["resourceVersion"] == seen["metadata"]["resourceVersion"]:
-            seen = again
-            break
+        if again is None or not again["spec"].get("holderIdentity"):
+            return again
+        if again["spec"] != seen["spec"]:
+            raise HeldError(_who(clock, again, claim))
         seen = again
-    try:
-        return await cluster.replace(LEASES, _lease(clock, claim, seen or {}), claim.namespace)
-    except ConflictError:
-        seen = await cluster.get(LEASES, claim.name, claim.namespace)
-        raise HeldError(_who(clock, seen or {}, claim)) from None
+    return seen
 
 
 def _lease(clock: Clock, claim: Claim, before: KubeObject) -> KubeObject:
@@ -106,20 +131,35 @@ def _lease(clock: Clock, claim: Claim, before: KubeObject) -> KubeObject:
     return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
 
 
-async def _beat(cluster: Cluster, clock: Clock, lease: KubeObject, lost: asyncio.Event) -> None:
-    about, renewed_s = lease["metadata"], clock.monotonic()
-    while not lost.is_set():
-        await clock.sleep(HEARTBEAT_S)
-        spec = {**lease["spec"], "renewTime": _spelled(clock.wall())}
+async def _beat(cluster: Cluster, clock: Clock, lease: KubeObject, renewed_s: float) -> None:
+    """Renew until the hold is lost: taken by another, or not renewed for ``FENCE_S``."""
+    pause_s = HEARTBEAT_S
+    while True:
+        await clock.sleep(min(pause_s, max(0.0, renewed_s + FENCE_S - clock.monotonic())))
+        asked_s = clock.monotonic()  # the hold counts from the request: its answer may have been long on its way
+        left_s = renewed_s + FENCE_S - asked_s
+        if left_s <= 0:
+            return
         try:
-            async with asyncio.timeout(FENCE_S - HEARTBEAT_S):
-                lease = await cluster.replace(LEASES, {**lease, "spec": spec}, about["namespace"])
-            renewed_s = clock.monotonic()
-        except ConflictError:
-            lost.set()
+            renewed = await _within(clock, left_s, _renew(cluster, clock, lease))
         except (OutsideError, TimeoutError):
-            if clock.monotonic() - renewed_s > FENCE_S:
-                lost.set()
+            pause_s = RETRY_S
+            continue
+        if renewed is None:
+            return
+        lease, renewed_s, pause_s = renewed, asked_s, HEARTBEAT_S
+
+
+async def _renew(cluster: Cluster, clock: Clock, lease: KubeObject) -> KubeObject | None:
+    """The Lease with a new time; None when it is not ours any more."""
+    about, spec = lease["metadata"], {**lease["spec"], "renewTime": _spelled(clock.wall())}
+    try:
+        return await cluster.replace(LEASES, {**lease, "spec": spec}, about["namespace"])
+    except ConflictError:
+        there = await cluster.get(LEASES, about["name"], about["namespace"])
+    if there is None or any(there["spec"].get(key) != spec[key] for key in ("holderIdentity", "leaseTransitions")):
+        return None
+    return await cluster.replace(LEASES, {**there, "spec": spec}, about["namespace"])  # only labels or notes had moved
 
 
 async def _release(cluster: Cluster, claim: Claim) -> None:
@@ -129,9 +169,27 @@ async def _release(cluster: Cluster, claim: Claim) -> None:
         await cluster.replace(LEASES, {**lease, "spec": spec}, claim.namespace)
 
 
-def _age_s(clock: Clock, lease: KubeObject) -> float:
-    renewed = lease["spec"].get("renewTime") or "1970-01-01T00:00:00.000000Z"
-    return clock.wall() - datetime.strptime(renewed, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC).timestamp()
+async def _within(clock: Clock, seconds: float, work: Coroutine[Any, Any, T]) -> T:
+    """The work's result; TimeoutError (and the work cancelled) when it takes longer by the clock."""
+    working, alarm = asyncio.ensure_future(work), asyncio.ensure_future(clock.sleep(seconds))
+    try:
+        await asyncio.wait((working, alarm), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise TimeoutError
+        return working.result()
+    finally:
+        working.cancel()
+        alarm.cancel()
+        await asyncio.gather(working, alarm, return_exceptions=True)
+
+
+def _age_s(clock: Clock, lease: KubeObject, field: str) -> float:
+    """Seconds since a time of the Lease by our wall clock; infinite when it has none."""
+    try:
+        moment = datetime.fromisoformat(lease["spec"].get(field) or "")
+    except ValueError:
+        return math.inf
+    return clock.wall() - moment.timestamp()
 
 
 def _spelled(wall_s: float) -> str:
@@ -139,8 +197,14 @@ def _spelled(wall_s: float) -> str:
 
 
 def _who(clock: Clock, lease: KubeObject, claim: Claim) -> str:
-    spec = lease.get("spec", {})
-    command = lease.get("metadata", {}).get("annotations", {}).get(COMMAND, "a run")
-    age = f"{max(0.0, _age_s(clock, lease)):.0f} s ago" if spec else "just now"
-    who = spec.get("holderIdentity", "another run")
-    return f"cloud {claim.cloud}: held by {who} ({command}), last seen {age}; wait for it, or end it and repeat"
+    if "spec" not in lease:
+        return f"cloud {claim.cloud}: another run was faster; repeat to see which"
+    command = lease["metadata"].get("annotations", {}).get(COMMAND, "a run")
+    held, seen = (_words(_age_s(clock, lease, field)) for field in ("acquireTime", "renewTime"))
+    who = lease["spec"].get("holderIdentity") or "another run"
+    about = f"held by {who} ({command}) since {held}, last seen {seen}"
+    return f"cloud {claim.cloud}: {about}; wait for it, or end it and repeat after {DURATION_S:.0f} s"
+
+
+def _words(age_s: float) -> str:
+    return f"{max(0.0, age_s):.0f} s ago" if math.isfinite(age_s) else "an unknown time"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from kolla_k8s.orchestrate.containers import oldest_back_off
 from kolla_k8s.orchestrate.kinds import CLAIM, CONFIG_MAP, JOB, POD
 from kolla_k8s.orchestrate.ready import KubeObject, holds
 from kolla_k8s.ports import Cluster, Resource
@@ -24,6 +25,20 @@ async def delete_failed_jobs(cluster: Cluster, namespace: str, service: str) -> 
         if has_failed and not holds(job, "Complete"):
             about = job["metadata"]
             await cluster.delete(JOB, about["name"], namespace, uid=about["uid"])
+            gone.append(about["name"])
+    return gone
+
+
+async def delete_stuck_pods(cluster: Cluster, namespace: str, service: str) -> list[str]:
+    """Delete a service's pods that sit in back-off, so that a mended cause is seen now and not after minutes.
+
+    A StatefulSet would besides never replace a broken pod of an old revision by itself.
+    """
+    gone = []
+    for pod in await cluster.list(POD, namespace, labels=f"app.kubernetes.io/name={service}"):
+        if oldest_back_off(pod) is not None and "deletionTimestamp" not in pod["metadata"]:
+            about = pod["metadata"]
+            await cluster.delete(POD, about["name"], namespace, uid=about["uid"])
             gone.append(about["name"])
     return gone
 

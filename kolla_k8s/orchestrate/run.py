@@ -15,7 +15,7 @@ from kolla_k8s.model.plan import Action, GateSpec, Plan, Step
 from kolla_k8s.orchestrate.evidence import Evidence
 from kolla_k8s.orchestrate.gate import GateResult
 from kolla_k8s.orchestrate.judge import Judge, Judgement
-from kolla_k8s.orchestrate.mend import delete_failed_jobs, prune_config_maps
+from kolla_k8s.orchestrate.mend import delete_failed_jobs, delete_stuck_pods, prune_config_maps
 from kolla_k8s.orchestrate.observe import Observer
 from kolla_k8s.orchestrate.ready import State
 from kolla_k8s.orchestrate.report import DONE, Cause, Phase, Report, Row
@@ -149,15 +149,17 @@ class _Run:
             row.started_s = self.now_s()
             self._enter(row, Phase.CHECKING if step.action is Action.UNCHANGED else Phase.APPLYING)
             request = step.request
-            match step.action:
-                case Action.UNCHANGED:
-                    return await helm.manifest(request.release, request.namespace)
-                case Action.REMOVE:
-                    await helm.uninstall(request.release, request.namespace)
-                    return []
-                case _:
-                    await delete_failed_jobs(self.means.cluster, request.namespace, step.name)
-                    return await helm.upgrade_install(request)
+            cluster, space = self.means.cluster, request.namespace
+            if step.action is Action.REMOVE:
+                await helm.uninstall(request.release, space)
+                return []
+            has_mended = await delete_failed_jobs(cluster, space, step.name)
+            if step.action is Action.UNCHANGED and not has_mended:
+                manifest = await helm.manifest(request.release, space)
+            else:
+                manifest = await helm.upgrade_install(request)
+            await delete_stuck_pods(cluster, space, step.name)
+            return manifest
 
     async def _objects(self, row: Row, manifest: list[KubeObject]) -> None:
         self._enter(row, Phase.COMING_UP)

@@ -115,7 +115,9 @@ def _makers(store: Store, thing: KubeObject) -> Iterator[KubeObject]:
         case "apps/Deployment":
             if newest := newest_replica_set(store, thing):
                 yield newest
-        case "apps/StatefulSet" | "apps/DaemonSet" | "batch/Job" | "apps/ReplicaSet" if not is_stale(thing):
+        case "batch/Job":  # its template never changes, and its status names no generation
+            yield thing
+        case "apps/StatefulSet" | "apps/DaemonSet" | "apps/ReplicaSet" if not is_stale(thing):
             yield thing
 
 

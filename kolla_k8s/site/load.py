@@ -62,8 +62,14 @@ def load_site(
     layers = Layers()
     for document in [*_presets(named, presets, documents), *documents]:
         layers.add(document)
-    site = _checked(layers, documents)
-    problems = list(_service_problems(site, layers, schemas))
+    services = layers.data.get("services")
+    problems = list(_service_problems(services, layers, schemas)) if isinstance(services, dict) else []
+    try:
+        site = Site.model_validate(layers.data)
+    except ValidationError as error:
+        merged_document = Document(documents[0].name if documents else "--values", layers.data, {})
+        pointing = _Pointing(merged_document, documents)
+        raise UserFilesError([*problems_from_pydantic(error, pointing, Site), *problems]) from None
     if problems:
         raise UserFilesError(problems)
     return LoadedSite(site, layers)
@@ -103,15 +109,6 @@ def _last_place(documents: Sequence[Document], path: Keys) -> str:
     return owner.place(path)
 
 
-def _checked(layers: Layers, documents: Sequence[Document]) -> Site:
-    try:
-        return Site.model_validate(layers.data)
-    except ValidationError as error:
-        merged_document = Document(documents[0].name if documents else "--values", layers.data, {})
-        problems = problems_from_pydantic(error, _Pointing(merged_document, documents), Site)
-        raise UserFilesError(problems) from None
-
-
 class _Pointing(Document):
     """Stands for all documents at once: a path's place is in the last one that has it."""
 
@@ -131,8 +128,12 @@ class _Pointing(Document):
         return self.documents[0].place(()) if self.documents else self.name
 
 
-def _service_problems(site: Site, layers: Layers, schemas: Mapping[str, Mapping[str, Any]]) -> Iterable[Problem]:
-    for name, knobs in site.services.items():
+def _service_problems(
+    services: Mapping[str, Any], layers: Layers, schemas: Mapping[str, Mapping[str, Any]]
+) -> Iterable[Problem]:
+    for name, knobs in services.items():
+        if not isinstance(knobs, dict):
+            continue
         path: Keys = ("services", name)
         if name not in schemas:
             yield Problem(
@@ -140,7 +141,12 @@ def _service_problems(site: Site, layers: Layers, schemas: Mapping[str, Mapping[
             )
             continue
         if not isinstance(knobs.get("enabled", True), bool):
-            yield Problem(_place(layers, (*path, "enabled")), _spell((*path, "enabled")), "is neither true nor false")
+            yield Problem(
+                _place(layers, (*path, "enabled")),
+                _spell((*path, "enabled")),
+                "is neither true nor false",
+                "write one of them",
+            )
         yield from _schema_problems(layers, path, knobs, schemas[name])
 
 

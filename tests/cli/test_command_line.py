@@ -1,0 +1,147 @@
+"""The line a user types, and what comes back."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TOOL = str(Path(sys.executable).parent / "kolla-k8s")
+SITE = str(ROOT / "values/sites/sandbox.yaml")
+
+
+def run(*arguments, **environment):
+    kept = {key: value for key, value in os.environ.items() if key != "KUBECONFIG"}
+    return subprocess.run(
+        [TOOL, *arguments], capture_output=True, text=True, check=False, env={**kept, **environment}, cwd=ROOT
+    )
+
+
+def test_help_names_every_command_with_an_example():
+    """
+    A command that is not there does not appear.
+    """
+    said = run("--help").stdout
+
+    for command in ("gen-charts", "plan", "install", "status", "why", "uninstall", "check", "publish"):
+        assert command in said
+        assert "Example: kolla-k8s" in " ".join(run(command, "--help").stdout.split())
+
+
+def test_gen_charts_gives_the_same_bytes_in_any_environment(tmp_path):
+    """
+    Hash seed, locale and time zone change nothing.
+    """
+    folders = []
+    for number, zone in enumerate(("UTC", "Pacific/Auckland")):
+        folder = tmp_path / str(number)
+        done = run("gen-charts", "--output", str(folder), PYTHONHASHSEED=str(number), TZ=zone, LC_ALL="C")
+        assert 0 == done.returncode, done.stderr
+        folders.append({path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()})
+
+    assert folders[0] == folders[1]
+
+
+def test_gen_charts_check_finds_a_changed_file(tmp_path):
+    """
+    Exit 1, the path, and what to do.
+    """
+    run("gen-charts", "--output", str(tmp_path / "charts"))
+    (tmp_path / "charts/keystone/values.yaml").write_text("")
+
+    done = run("gen-charts", "--check", "--output", str(tmp_path / "charts"))
+
+    assert 1 == done.returncode
+    assert "charts/keystone/values.yaml: differs from its definition" in done.stderr
+
+
+def test_explain_tells_who_overrode_whom():
+    """
+    The last word first, each with file and line.
+    """
+    done = run(
+        "values", "explain", "services.keystone.workloads.api.replicas", "--values", SITE,
+        "--values", str(ROOT / "values/sites/replicas.yaml"), "--set", "services.keystone.workloads.api.replicas=3",
+    )  # fmt: skip
+    lines = done.stdout.splitlines()
+
+    assert "services.keystone.workloads.api.replicas = 3" == lines[0]
+    assert lines[1].startswith("  from --set")
+    assert "replicas.yaml:6:23" in lines[2]
+    assert "all-in-one.yaml" in lines[3]
+    assert "the chart keystone" in lines[4]
+
+
+def test_members_follow_the_replicas_of_a_service():
+    """
+    Keystone lists every cache there is.
+    """
+    said = run(
+        "values", "render", "keystone", "--values", SITE, "--set", "services.memcached.workloads.server.replicas=3"
+    )
+
+    assert "memcached: 3" in said.stdout
+
+
+@pytest.mark.parametrize("command", ["plan", "install", "status", "check"])
+def test_unusable_kubeconfig_is_exit_3(command, tmp_path):
+    """
+    Something outside cannot be used: the file is named, nothing is tried.
+    """
+    missing = str(tmp_path / "none")
+
+    done = run(command, "--values", SITE, "--kubeconfig", missing)
+
+    assert 3 == done.returncode, done.stderr
+    assert missing in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_unknown_service_is_exit_2():
+    """
+    With the nearest name.
+    """
+    done = run("plan", "keystome", "--values", SITE)
+
+    assert (2, 'keystome: no service is called "keystome"; did you mean "keystone"?\n') == (
+        done.returncode,
+        done.stderr,
+    )
+
+
+def test_publishing_twice_is_quiet_and_a_changed_chart_is_refused(tmp_path):
+    """
+    What is published never changes; a changed definition needs a new revision.
+    """
+    charts, target = tmp_path / "charts", tmp_path / "repository"
+    run("gen-charts", "--output", str(charts))
+    first = run("publish", "--charts", str(charts), "--to", str(target))
+    again = run("publish", "--charts", str(charts), "--to", str(target))
+    (charts / "keystone/README.md").write_text("other\n")
+
+    changed = run("publish", "--charts", str(charts), "--to", str(target))
+
+    assert "4 of them new" in first.stdout
+    assert "0 of them new" in again.stdout
+    assert 2 == changed.returncode
+    assert "keystone 2026.1.1 is published with other content; raise metadata.revision" in changed.stderr
+
+
+@pytest.mark.helm
+def test_helm_pulls_from_a_published_folder(tmp_path):
+    """
+    The index is helm's own format.
+    """
+    target = tmp_path / "repository"
+    run("publish", "--to", str(target))
+
+    done = subprocess.run(
+        ["helm", "show", "chart", str(target / "keystone-2026.1.1.tgz")], capture_output=True, text=True, check=False
+    )
+
+    assert 0 == done.returncode, done.stderr
+    assert "name: keystone" in done.stdout

@@ -1,0 +1,158 @@
+"""The committed charts under the real helm and against Kubernetes' own schemas."""
+
+from __future__ import annotations
+
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import kubernetes_validate
+import pytest
+
+from kolla_k8s.compile.render import render_chart
+from kolla_k8s.yamlio import manifest
+
+pytestmark = pytest.mark.helm
+CHARTS = Path(__file__).parents[2] / "charts"
+NAMES = sorted(path.name for path in CHARTS.iterdir())
+RBAC = frozenset({"ServiceAccount", "Role", "RoleBinding"})
+VERSIONS = ("1.32", "1.33", "1.34", "1.35", "1.36", "1.37")
+
+
+@cache
+def rendered(name, *options):
+    command = ["helm", "template", name, str(CHARTS / name), "--namespace", "openstack", *options]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def objects(name, *options):
+    return manifest(rendered(name, *options))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_lint_is_clean(name):
+    """
+    Helm's own lint, with warnings as errors.
+    """
+    done = subprocess.run(["helm", "lint", "--strict", str(CHARTS / name)], capture_output=True, text=True, check=False)
+
+    assert 0 == done.returncode, done.stdout
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_two_renders_give_the_same_bytes(name):
+    """
+    A no-op upgrade changes nothing.
+    """
+    command = ["helm", "template", name, str(CHARTS / name), "--namespace", "openstack"]
+    again = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    assert rendered(name) == again
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_object_is_valid(version):
+    """
+    Strictly, against the schemas of each Kubernetes from 1.32 to 1.37.
+    """
+    for name in NAMES:
+        for item in objects(name):
+            kubernetes_validate.validate(item, version, strict=True)
+
+
+def test_rights_are_few():
+    """
+    Under a fifth of the objects, and each names what it is for.
+    """
+    kinds = [item["kind"] for name in NAMES for item in objects(name) if "helm.sh/hook" not in str(item["metadata"])]
+    roles = [item for name in NAMES for item in objects(name) if item["kind"] == "Role"]
+
+    assert sum(kind in RBAC for kind in kinds) / len(kinds) < 0.2
+    assert [] == [rule for role in roles for rule in role["rules"] if not rule.get("resourceNames")]
+
+
+def pods(name):
+    for item in objects(name):
+        spec = item.get("spec", {})
+        template = spec.get("jobTemplate", {}).get("spec", spec).get("template")
+        if template:
+            yield item["kind"], template["spec"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_container_is_restricted_and_limited(name):
+    """
+    As the namespace enforces, and with requests and limits besides.
+    """
+    for _, pod in pods(name):
+        assert pod["securityContext"]["runAsNonRoot"]
+        assert "RuntimeDefault" == pod["securityContext"]["seccompProfile"]["type"]
+        assert not pod["automountServiceAccountToken"]
+        for container in [*pod.get("initContainers", ()), *pod["containers"]]:
+            context = container["securityContext"]
+            assert ["ALL"] == context["capabilities"]["drop"]
+            assert context["readOnlyRootFilesystem"]
+            assert not context["allowPrivilegeEscalation"]
+            assert {"requests", "limits"} == set(container["resources"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_long_running_containers_have_startup_and_readiness_probes(name):
+    """
+    Kubelet knows when to send traffic, and is patient at the start.
+    """
+    for kind, pod in pods(name):
+        if kind in {"Deployment", "StatefulSet"}:
+            assert all("readinessProbe" in container for container in pod["containers"])
+            assert all("startupProbe" in container for container in pod["containers"])
+
+
+def test_disruption_budget_comes_with_the_second_replica():
+    """
+    One replica has none, which would block every drain.
+    """
+    alone = {item["kind"] for item in objects("keystone")}
+    two = {item["kind"] for item in objects("keystone", "--set", "workloads.api.replicas=2")}
+
+    assert {"PodDisruptionBudget"} == two - alone
+
+
+def test_change_of_config_makes_a_new_config_map_and_no_new_bootstrap():
+    """
+    An option that no bootstrap step reads rolls the pods and runs nothing again.
+    """
+    option = ["--set", r"config.keystone\.conf.oslo_middleware.enable_proxy_headers_parsing=false"]
+    before, after = objects("keystone"), objects("keystone", *option)
+
+    def names(items, kind):
+        return {item["metadata"]["name"] for item in items if item["kind"] == kind}
+
+    assert names(before, "Job") == names(after, "Job")
+    assert 1 == len(names(after, "ConfigMap") - names(before, "ConfigMap"))
+
+
+def test_misspelt_value_is_refused_by_the_chart_itself():
+    """
+    Plain helm users get an error, too.
+    """
+    command = ["helm", "template", "x", str(CHARTS / "keystone"), "--set", "workloads.api.replicaz=2"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert 0 != done.returncode
+    assert "replicaz" in done.stderr
+
+
+def test_charts_of_later_issues_render(wide, tmp_path):
+    """
+    Nova, its compute node, OVN and Octavia give templates that helm accepts.
+    """
+    for name in ("nova", "nova-compute", "ovn", "octavia"):
+        for path, text in render_chart(wide, name).files.items():
+            target = tmp_path / name / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text)
+        command = ["helm", "template", name, str(tmp_path / name)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert 0 == done.returncode, done.stderr
+        for item in manifest(done.stdout):
+            kubernetes_validate.validate(item, "1.34", strict=True)
