@@ -38,7 +38,7 @@ fmt: setup ## Format the code
 lint: setup ## ruff and codespell
 	$(BIN)/ruff format --check -q kolla_k8s sandbox tests
 	$(BIN)/ruff check -q kolla_k8s sandbox tests
-	$(BIN)/codespell -q 3 --skip '*.lock,*.txt,charts,go.sum' kolla_k8s sandbox tests docs service_defs values *.md
+	$(BIN)/codespell -q 3 kolla_k8s sandbox tests docs service_defs values *.md
 
 types: setup ## mypy, strict
 	$(BIN)/mypy
