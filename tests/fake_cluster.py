@@ -21,6 +21,7 @@ from kolla_k8s.ports import ExecResult, KubeObject, Resource, WatchEvent
 
 URL = "https://fake.cluster"
 NAMESPACES = Resource("", "v1", "namespaces", "Namespace", is_namespaced=False)
+REVIEWED = frozenset({"authorization.k8s.io", "authentication.k8s.io"})
 WITHOUT_STATUS = frozenset({"ConfigMap", "Secret", "Lease", "Event", "ServiceAccount", "Role", "RoleBinding"})
 _TERM = re.compile(r"^(!?)([\w./-]+?)\s*(?:(=|==|!=)\s*([\w.-]*)|\s(in|notin)\s*\(([^)]*)\))?$")
 
@@ -53,6 +54,7 @@ class FakeCluster:
         requests: Every call, in order.
         reactors: Called with each change, after it is visible; they may change further things.
         on_exec: Answers ``exec``; exit code 0 and no words when not set.
+        allows: Answers access reviews.
         fail: Called with each request before it is done; raises what shall go wrong.
     """
 
@@ -63,6 +65,7 @@ class FakeCluster:
         self.requests: list[Request] = []
         self.reactors: list[Callable[[WatchEvent], None]] = []
         self.on_exec: Callable[[ExecCall], ExecResult] = lambda _call: ExecResult(0, "", "")
+        self.allows: Callable[[Mapping[str, Any]], bool] = lambda _spec: True
         self.fail: Callable[[Request], None] = lambda _request: None
         self.kinds = {"v1/Namespace", "v1/Pod", "v1/Secret", "v1/ConfigMap", "apps/v1/Deployment"}
         self._now = now
@@ -153,7 +156,10 @@ class FakeCluster:
             self._watchers.remove(entry)
 
     async def create(self, resource: Resource, body: KubeObject, namespace: str = "") -> KubeObject:
-        """Create; refused when the name is taken or the namespace is not there."""
+        """Create; refused when the name is taken or the namespace is not there. A review is answered, not kept."""
+        if resource.group in REVIEWED:
+            await self._receive("create", resource, namespace)
+            return {**copy.deepcopy(body), "status": {"allowed": self.allows(body.get("spec", {}))}}
         name = body["metadata"]["name"]
         await self._receive("create", resource, namespace, name)
         place = self._place(resource, name, namespace)

@@ -1,8 +1,8 @@
 """Who may change a cloud: one writer, by a Lease with a heartbeat.
 
 Apart from the run, which only sees an event when the hold is lost. A holder counts as dead when its Lease did not move
-for the whole duration on *our* monotonic clock; no decision to take a Lease compares two machines' clocks. A holder that
-cannot renew stops itself well before that (it fences itself), so two never hold at once.
+for the whole duration on *our* monotonic clock; no decision to take a Lease compares two machines' clocks. A holder
+that cannot renew stops itself well before that (it fences itself), so two never hold at once.
 See https://kubernetes.io/docs/concepts/architecture/leases/.
 """
 
