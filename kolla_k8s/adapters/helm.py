@@ -40,9 +40,12 @@ _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 class Runner(command.Command):  # type: ignore[misc] # the package has no types
     """pyhelm3's command line with a process handling that can be cancelled."""
 
-    def __init__(self, executable: str, kubeconfig: str | None, context: str | None, home: Path) -> None:
+    def __init__(
+        self, executable: str, kubeconfig: str | None, context: str | None, home: Path, *, grace_s: float = GRACE_S
+    ) -> None:
         """Use this helm with this cluster; ``home`` holds helm's caches, apart from the user's."""
         super().__init__(executable=executable, kubecontext=context)
+        self._grace_s = grace_s
         self._environment = environment(os.environ, kubeconfig, home)
 
     async def run(self, command: Sequence[Any], input: bytes | None = None) -> bytes:  # noqa: A002 - pyhelm3's name
@@ -61,7 +64,7 @@ class Runner(command.Command):  # type: ignore[misc] # the package has no types
         try:
             stdout, stderr = await process.communicate(input)
         except asyncio.CancelledError:
-            await _end(process)
+            await _end(process, self._grace_s)
             raise
         if process.returncode:
             raise errors.Error(process.returncode, stdout, stderr)
@@ -80,16 +83,15 @@ def _ends_with(parent: int) -> Callable[[], None]:
     return ask
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def _end(process: asyncio.subprocess.Process, grace_s: float) -> None:
     """TERM the group, so that helm records a failed release; KILL what is left of it, at once if cancelled again."""
     try:
         _signal(process, signal.SIGTERM)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(process.communicate(), GRACE_S)
+            await asyncio.wait_for(process.communicate(), grace_s)
     finally:
         _signal(process, signal.SIGKILL)
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(process.wait(), GRACE_S)
+    await process.wait()
 
 
 def _signal(process: asyncio.subprocess.Process, number: int) -> None:

@@ -44,7 +44,10 @@ _RULES: tuple[tuple[type[OutsideError], str, str], ...] = (
     (OutsideError, r"forbidden: User|Unauthorized|must be logged in", "ask for the right, see `kolla-k8s check`"),
     (
         HelmError,
-        r"illegal base64|gzip: invalid|invalid character .* looking for|release .* decod|unexpected end of JSON",
+        (  # helm overlooks a record that it cannot read: then none is left, or the next number is taken
+            r"no revision for release|release: already exists|illegal base64|gzip: invalid"
+            r"|invalid character .* looking for|release .* decod|unexpected end of JSON"
+        ),
         f"a release record is broken: delete its newest Secret (type helm.sh/release.v1) and {AGAIN}",
     ),
     (
