@@ -32,7 +32,19 @@ PACKAGES = [
     "util-linux",
 ]
 PAUSE = "docker.io/sandbox/pause:1"
-CONTROLLERS = ("unified", "cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids", "systemd", "hugetlb")
+CONTROLLERS = (
+    "unified",
+    "cpu",
+    "cpuacct",
+    "cpuset",
+    "memory",
+    "devices",
+    "freezer",
+    "blkio",
+    "pids",
+    "systemd",
+    "hugetlb",
+)
 
 
 def make_network(at: Layout) -> None:

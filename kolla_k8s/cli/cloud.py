@@ -69,5 +69,6 @@ def _digest(chart: Path | str) -> str:
         return chart
     if not (chart / "Chart.yaml").is_file():
         raise OutsideError(str(chart), "holds no chart", "run `kolla-k8s gen-charts`, or name a folder with --charts")
-    files = {str(path.relative_to(chart)): path for path in sorted(chart.rglob("*")) if path.is_file()}
+    paths = (path for path in chart.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    files = {str(path.relative_to(chart)): path for path in sorted(paths)}
     return chart_digest({name: path.read_text(encoding="utf-8") for name, path in files.items()})

@@ -42,6 +42,7 @@ def render_chart(catalog: Catalog, name: str) -> Chart:
     """Render the chart of one service."""
     service = catalog[name]
     files = {
+        ".helmignore": "# Python compiles what it installs.\n__pycache__/\n",
         "README.md": _document("README.md.j2", _about(catalog, service)),
         "templates/NOTES.txt": _document("NOTES.txt.j2", _about(catalog, service)),
         "templates/_helpers.tpl": _helpers(catalog, service),

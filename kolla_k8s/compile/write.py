@@ -63,7 +63,8 @@ def _wanted(charts: Sequence[Mapping[str, str]], names: Sequence[str]) -> dict[s
 
 
 def _files(below: Path, folder: Path) -> Iterator[str]:
-    for root, _, files in os.walk(below):
+    for root, folders, files in os.walk(below):
+        folders[:] = [name for name in folders if name != "__pycache__"]
         yield from (str((Path(root) / file).relative_to(folder)) for file in files)
 
 

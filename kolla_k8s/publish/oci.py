@@ -35,6 +35,7 @@ async def publish_to_registry(packages: Sequence[Package], target: str, helm: He
 
 async def _published(package: Package, target: str, helm: Helm, scratch: Path) -> bytes | None:
     folder = scratch / f"there-{package.about['name']}"
+    folder.mkdir()
     version = str(package.about["version"])
     try:
         await helm(["pull", f"{target}/{package.about['name']}", "--version", version, "--destination", str(folder)])

@@ -13,6 +13,8 @@ from typing import Any
 from kolla_k8s.errors import OutsideError
 from kolla_k8s.yamlio import load
 
+COMPILED = "__pycache__"
+
 
 @dataclass(frozen=True, slots=True)
 class Package:
@@ -37,7 +39,7 @@ def package(chart: Path) -> Package:
     about = load(chart / "Chart.yaml").data
     raw = io.BytesIO()
     with tarfile.open(fileobj=raw, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-        for path in sorted(chart.rglob("*")):
+        for path in sorted(path for path in chart.rglob("*") if COMPILED not in path.parts):
             if path.is_symlink():
                 raise OutsideError(str(path), "is a link, which a chart must not hold", "replace it by a file")
             if path.is_file():

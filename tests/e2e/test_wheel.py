@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 def test_wheel_generates_plans_and_installs_with_its_own_data(cloud, tmp_path):
     """
-    pip install, and the tool works without a checkout.
+    Pip install, and the tool works without a checkout.
     """
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "dist")]
     subprocess.run(build, check=True, capture_output=True, cwd=ROOT)

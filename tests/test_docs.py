@@ -1,0 +1,80 @@
+"""What the documents say is so."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import typer.main
+from typer.testing import CliRunner
+
+from kolla_k8s import cli
+from kolla_k8s.model.service import Service
+from kolla_k8s.yamlio import loads
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page):
+    """
+    Relative links name files that are there.
+    """
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text())
+
+    assert [] == [link for link in links if not (page.parent / link).exists()]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_command_line_names_a_command(page):
+    """
+    No page promises a command that is not there.
+    """
+    known = set(typer.main.get_command(cli.app).commands)
+    lines = re.findall(r"kolla-k8s ((?:[a-z]+-?)+)", re.sub(r"kolla-k8s\.io|\.cache/kolla-k8s", "", page.read_text()))
+
+    assert set() == {word for word in lines if word in {"genconfig", "upgrade", "reconfigure", "rollback"}} - known
+
+
+def test_every_make_target_of_the_readme_exists():
+    """
+    The two commands, and the rest.
+    """
+    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {
+        target for page in PAGES for target in re.findall(r"^\s+make ([a-z0-9-]+)", page.read_text(), re.MULTILINE)
+    }
+
+    assert set() == named - targets
+
+
+def test_example_definition_of_contributing_is_valid():
+    """
+    What a newcomer copies works.
+    """
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    example = next(block for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if "kind: Service" in block)
+
+    assert "memcached" == Service.model_validate(loads(example, "CONTRIBUTING.md").data).name
+
+
+def test_examples_in_help_parse():
+    """
+    Each command's example has options that the command knows.
+    """
+    for name, command in typer.main.get_command(cli.app).commands.items():
+        for sub in getattr(command, "commands", {"": command}).values():
+            example = re.search(r"Example: kolla-k8s (.*)", sub.help or "")
+            assert example, name
+            words = [word for word in shlex.split(example[1]) if word.startswith("--")]
+            assert set() == set(words) - {option for parameter in sub.params for option in parameter.opts}
+
+
+def test_version_is_printed():
+    """
+    One place, one word.
+    """
+    assert "0.1.0\n" == CliRunner().invoke(cli.app, ["--version"]).stdout
