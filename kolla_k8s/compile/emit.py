@@ -13,6 +13,8 @@ from kolla_k8s.yamlio import dump
 
 _TOKEN = re.compile(r"(?P<lead>[ -]*)(?P<key>[^\s:]+: |)(?P<kind>go|block)-expression-(?P<number>\d+)-")
 
+_ROOTLESS = re.compile(r"(?P<before>[ (])\.(?P<word>Values|Release|Chart)\b")
+
 
 class Go(str):
     """A Go expression that gives one scalar, with its braces: ``{{ .Values.replicas }}``."""
@@ -26,16 +28,20 @@ class Block(str):
     __slots__ = ()
 
 
-def emit(item: dict[str, Any], *, when: str = "") -> str:
+def emit(item: dict[str, Any], *, when: str = "", each: str = "") -> str:
     """Text of a template file with one object.
 
     Args:
         item: The object; values may be ``Go`` and ``Block``.
         when: Go condition without braces; the object exists only where it holds.
+        each: Option (a map) for each key of which the object exists once; ``$each`` is the key.
     """
     expressions: list[str] = []
     text = dump(_marked(item, expressions))
     body = "\n".join(_unmarked(line, expressions) for line in text.splitlines()) + "\n"
+    if each:
+        body = _ROOTLESS.sub(r"\g<before>$.\g<word>", body)
+        body = f'{{{{- range $each, $_ := index .Values.options "{each}" }}}}\n---\n{body}{{{{- end }}}}\n'
     return f"{{{{- if {when} }}}}\n{body}{{{{- end }}}}\n" if when else body
 
 

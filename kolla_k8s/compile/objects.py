@@ -8,6 +8,7 @@ from kolla_k8s.compile.emit import Block, Go
 from kolla_k8s.model.service import Service
 
 NEEDS = "needs.kolla-k8s.io/"
+EACH = "kolla-k8s.io/each"
 
 
 def selector(service: Service, component: str) -> dict[str, Any]:
@@ -17,6 +18,22 @@ def selector(service: Service, component: str) -> dict[str, Any]:
         "app.kubernetes.io/instance": Go("{{ .Release.Name }}"),
         "app.kubernetes.io/component": component,
     }
+
+
+def for_each(item: dict[str, Any], selecting: dict[str, Any]) -> dict[str, Any]:
+    """Make an object one of several: the key of the option in its name and in every selector."""
+
+    def marked(part: Any) -> Any:
+        if isinstance(part, dict):
+            found = {key: marked(value) for key, value in part.items()}
+            return {**found, EACH: Go("{{ $each }}")} if selecting.items() <= part.items() else found
+        return [marked(value) for value in part] if isinstance(part, list) else part
+
+    found: dict[str, Any] = marked(item)
+    name = found["metadata"]["name"]
+    if not isinstance(name, Go):
+        found["metadata"]["name"] = Go(f"{name}-{{{{ $each }}}}")
+    return found
 
 
 def labels(service: Service, component: str, needs: list[str]) -> dict[str, Any]:
@@ -37,11 +54,14 @@ def metadata(service: Service, name: str, component: str) -> dict[str, Any]:
     }
 
 
-def config_map(service: Service, pod: str, programs: tuple[str, ...] = ("init.py",)) -> dict[str, Any]:
+def config_map(
+    service: Service, pod: str, programs: tuple[str, ...] = ("init.py",), *, is_each: bool = False
+) -> dict[str, Any]:
     """ConfigMap of a pod's file and programs; named by content and kept while an old pod may still need it."""
     about = metadata(service, "", pod)
-    about["name"] = Go(f'{{{{ include "@@.configName" (dict "root" $ "pod" "{pod}") }}}}')
+    asked = f'(dict "root" $ "pod" "{pod}"' + (' "each" $each)' if is_each else ")")
+    about["name"] = Go(f'{{{{ include "@@.configName" {asked} }}}}')
     about["annotations"] = {"helm.sh/resource-policy": "keep"}
-    data: dict[str, Any] = {"pod.json": Block(f'include "@@.podFile" (dict "root" $ "pod" "{pod}") | toJson')}
+    data: dict[str, Any] = {"pod.json": Block(f'include "@@.podFile" {asked} | toJson')}
     data |= {program: Block(f'$.Files.Get "files/{program}" | toJson') for program in programs}
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": about, "immutable": True, "data": data}

@@ -26,6 +26,16 @@ from kolla_k8s.model.catalog import Catalog, derived_secrets, is_control, secret
 from kolla_k8s.model.service import Service
 from kolla_k8s.yamlio import dump
 
+EACH_FILES = (
+    "configmap",
+    "deployment",
+    "statefulset",
+    "daemonset",
+    "service",
+    "peers-service",
+    "poddisruptionbudget",
+    "networkpolicy",
+)
 API_VERSIONS = ">=1.30.0-0"
 
 
@@ -89,7 +99,14 @@ def _objects(catalog: Catalog, service: Service) -> dict[str, str]:
         found |= workload_objects(catalog, service, name)
     for name in service.spec.periodic:
         found |= periodic_objects(catalog, service, name)
-    objects = {f"templates/{file}.yaml": emit(item, when=when) for file, (item, when) in found.items()}
+    each = {
+        f"{name}-{ending}": workload.for_each or ""
+        for name, workload in service.spec.workloads.items()
+        for ending in EACH_FILES
+    }
+    objects = {
+        f"templates/{file}.yaml": emit(item, when=when, each=each.get(file, "")) for file, (item, when) in found.items()
+    }
     tests = test_objects(catalog, service)
     return objects | {f"templates/tests/{file}.yaml": emit(item) for file, item in tests.items()}
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from kolla_k8s.compile.emit import Block, Go
 from kolla_k8s.compile.network import policy
-from kolla_k8s.compile.objects import config_map, labels, metadata, selector
+from kolla_k8s.compile.objects import config_map, for_each, labels, metadata, selector
 from kolla_k8s.compile.pod import (
     TOOLS,
     PodPlan,
@@ -30,11 +31,31 @@ FOREVER_S = 2147483647
 def workload_objects(catalog: Catalog, service: Service, name: str) -> dict[str, tuple[dict[str, Any], str]]:
     """Template file name -> object and the Go condition under which it exists."""
     workload = service.spec.workloads[name]
+    found = _objects(catalog, service, name)
+    if workload.for_each:
+        mark = selector(service, name)
+        found = {file: (for_each(item, mark), when) for file, (item, when) in found.items()}
+    switch = _switch(workload)
+    return {file: (item, _both(switch, when)) for file, (item, when) in found.items()}
+
+
+def _switch(workload: Workload) -> str:
+    """Go condition of the workload's ``when``."""
+    tests = [f'(eq (toString (index .Values.options "{option}")) "{value}")' for option, value in workload.when.items()]
+    return " ".join(["and", *tests]) if tests else ""
+
+
+def _both(one: str, other: str) -> str:
+    return f"and ({one}) ({other})" if one and other else one or other
+
+
+def _objects(catalog: Catalog, service: Service, name: str) -> dict[str, tuple[dict[str, Any], str]]:
+    workload = service.spec.workloads[name]
     plan = _plan(catalog, service, name)
     pods = _pods(plan, name, workload)
     found: dict[str, tuple[dict[str, Any], str]] = {}
     if plan.config_name:
-        found[f"{name}-configmap"] = (config_map(service, name), "")
+        found[f"{name}-configmap"] = (config_map(service, name, is_each=bool(workload.for_each)), "")
     found[f"{name}-{workload.kind.lower()}"] = (pods, "")
     if workload.ports:
         found[f"{name}-service"] = (_service(service, name), "")
@@ -54,12 +75,13 @@ def _values(name: str) -> str:
 def _plan(catalog: Catalog, service: Service, name: str) -> PodPlan:
     workload = service.spec.workloads[name]
     has_file = bool(workload_podfile(catalog, service, workload))
+    each = ' "each" $each' if workload.for_each else ""
     files = {file: service.spec.config[file].path for file in workload_files(service, workload).sections}
     return PodPlan(
         catalog=catalog,
         service=service,
         key=name,
-        config_name=f'include "@@.configName" (dict "root" $ "pod" "{name}")' if has_file else "",
+        config_name=f'include "@@.configName" (dict "root" $ "pod" "{name}"{each})' if has_file else "",
         files=files,
         volumes=dict(workload.volumes),
         needs_token=service.spec.bootstrap is not None,
@@ -78,7 +100,7 @@ def _pods(plan: PodPlan, name: str, workload: Workload) -> dict[str, Any]:
     template = {
         "metadata": {
             "labels": labels(plan.service, name, needs=plan.catalog.needs(plan.service.name)),
-            "annotations": Block(f"toYaml {_values(name)}.podAnnotations"),
+            "annotations": _annotations(name, workload),
         },
         "spec": spec,
     }
@@ -88,6 +110,16 @@ def _pods(plan: PodPlan, name: str, workload: Workload) -> dict[str, Any]:
         "metadata": metadata(plan.service, pods_name(plan.service, name), name),
         "spec": {**_controller(plan.service, name, workload), "template": template, **_claims(workload)},
     }
+
+
+def _annotations(name: str, workload: Workload) -> Any:
+    """What the site says, and the second interfaces that the definition asks Multus for."""
+    said = f"{_values(name)}.podAnnotations"
+    if not workload.attachments:
+        return Block(f"toYaml {said}")
+    wanted = [{"name": a.network, "interface": a.interface} for a in workload.attachments.values()]
+    networks = json.dumps(wanted, sort_keys=True)
+    return Block(f'toYaml (merge (dict) {said} (dict "k8s.v1.cni.cncf.io/networks" `{networks}`))')
 
 
 def _placement(plan: PodPlan, name: str, workload: Workload) -> dict[str, Any]:
@@ -103,6 +135,12 @@ def _placement(plan: PodPlan, name: str, workload: Workload) -> dict[str, Any]:
                 "labelSelector": {"matchLabels": selector(plan.service, name)},
             }
         ]
+    if workload.same_node:
+        term = {
+            "labelSelector": {"matchLabels": {"app.kubernetes.io/name": workload.same_node}},
+            "topologyKey": "kubernetes.io/hostname",
+        }
+        placed["affinity"] = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
     if workload.host:
         shared = {"hostNetwork": workload.host.network, "hostPID": workload.host.pid, "hostIPC": workload.host.ipc}
         placed |= {key: True for key, value in shared.items() if value}

@@ -224,7 +224,6 @@ class Volume(Strict):
     persistent: Persistent | None = None
     secret: Name | None = None
     host: HostPath | None = None
-    when: dict[Name, Any] = {}
 
     @model_validator(mode="after")
     def _has_one_source(self) -> Volume:
@@ -250,8 +249,8 @@ class Host(Strict):
     network: bool = False
     pid: bool = False
     ipc: bool = False
-    modules: list[str] = []
-    sysctls: dict[str, str] = {}
+    modules: list[str] = Field(default=[], description="checked; node preparation is not compiled yet")
+    sysctls: dict[str, str] = Field(default={}, description="checked; node preparation is not compiled yet")
 
 
 class Container(Strict):
@@ -426,9 +425,9 @@ class Spec(Strict):
     db_schema: Schema = Field(default=Schema(), alias="schema")
     bootstrap: Bootstrap | None = None
     workloads: dict[Name, Workload] = {}
-    expose: dict[Name, Expose] = {}
+    expose: dict[Name, Expose] = Field(default={}, description="checked; outside access is not compiled yet")
     periodic: dict[Name, Periodic] = {}
-    finish: dict[Name, Finish] = {}
+    finish: dict[Name, Finish] = Field(default={}, description="checked; not compiled yet")
     gates: dict[Name, Gate] = {}
 
 

@@ -156,3 +156,20 @@ def test_charts_of_later_issues_render(wide, tmp_path):
         assert 0 == done.returncode, done.stderr
         for item in manifest(done.stdout):
             kubernetes_validate.validate(item, "1.34", strict=True)
+
+
+def test_switched_off_workload_is_gone_and_each_cell_has_its_own(wide, tmp_path):
+    """
+    ``when`` and ``for-each`` follow the site's options.
+    """
+    for path, text in render_chart(wide, "nova").files.items():
+        target = tmp_path / "nova" / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+    options = ["--set", "options.console=none", "--set-json", 'options.cells={"cell1": {}, "cell2": {}}']
+    command = ["helm", "template", "nova", str(tmp_path / "nova"), *options]
+    items = manifest(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    names = {item["metadata"]["name"] for item in items if item["kind"] in {"StatefulSet", "Deployment"}}
+
+    assert {"nova-conductor-cell1", "nova-conductor-cell2"} == {name for name in names if "-conductor-cell" in name}
+    assert "nova-novncproxy" not in names

@@ -74,6 +74,10 @@ class Facts:
         """A value of the site that every service shares, such as the region."""
         return str(self.pod["site"][name])
 
+    def each(self, _name):
+        """The key of the option for which this workload exists."""
+        return self.pod["each"]
+
     def limit(self, name):
         """Limit of the main container: ``memory`` in MiB, ``cpu`` in whole cores (at least one)."""
         return os.environ["LIMIT_" + name.upper()]

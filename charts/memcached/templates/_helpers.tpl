@@ -34,6 +34,7 @@
 {{- end -}}
 {{- $namespaces := merge (dict "control" $root.Release.Namespace) $root.Values.global.namespaces -}}
 {{- $_ := set $pod "members" $members -}}
+{{- with .each -}}{{- $_ := set $pod "each" . -}}{{- end -}}
 {{- $_ := set $pod "site" (dict "region" $root.Values.global.region "namespaces" $namespaces) -}}
 {{- toPrettyJson $pod -}}
 {{- end -}}
