@@ -6,10 +6,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from kolla_k8s.compile.load import load_definitions
 from kolla_k8s.compile.validate import validate
 from kolla_k8s.model.catalog import Catalog
+
+settings.register_profile("patient", deadline=None)  # a busy machine is no failure
+settings.load_profile("patient")
 
 ROOT = Path(__file__).parent.parent
 INPUTS = Path(__file__).parent / "unit" / "compile" / "definitions"
