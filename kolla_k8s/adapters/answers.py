@@ -21,17 +21,11 @@ GIVEN_BY_SERVER = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer of the API.
-
-    Attributes:
-        retry_after: The header of that name.
-        tries: How many requests it took; above 1, an earlier one may have been carried out unseen.
-    """
+    """An answer of the API; ``retry_after`` is the header of that name."""
 
     status: int
     text: str
     retry_after: str = ""
-    tries: int = 1
 
     def json(self) -> dict[str, Any]:
         """The text as JSON; an answer that is none (a proxy's page) gives an empty dict."""

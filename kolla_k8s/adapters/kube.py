@@ -96,12 +96,15 @@ class KubeCluster:
         return recover
 
     async def replace(self, resource: Resource, body: KubeObject, namespace: str = "") -> KubeObject:
-        """Update under the object's resourceVersion; a conflict with our own lost request is none."""
+        """Update under the object's resourceVersion; a conflict with our own lost request is none.
+
+        The request may have been sent twice, by us or unseen by aiohttp (issue 10790), so any conflict is looked at.
+        """
         name = body["metadata"]["name"]
         answer = await self._wire.ask(Call("PUT", _path(resource, namespace, name), body=body))
-        if answer.status == 409 and answer.tries > 1:
+        if answer.status == 409:
             there = await self.get(resource, name, namespace)
-            if there is not None and covers(there, body):
+            if there is not None and covers(there, body) and covers(body, there):
                 return there
         return self._good(answer, "update", resource)
 

@@ -11,7 +11,7 @@ import json
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
@@ -90,19 +90,18 @@ class Wire:
             OutsideError: The outage lasted too long, or the certificate is not trusted.
         """
         deadline_s = self.clock.monotonic() + (self._outage_s if outage_s is None else outage_s)
-        pause_s, tries, has_renewed = FIRST_PAUSE_S, 0, False
+        pause_s, has_renewed = FIRST_PAUSE_S, False
         while True:
-            tries += 1
             answer, why = await self._try(call)
             if answer and answer.status == 401 and not has_renewed:
                 has_renewed = True
                 await self.access.renew()
                 continue
             if answer and not answer.may_pass:
-                return replace(answer, tries=tries)
+                return answer
             is_unsure = answer is None or answer.status != 429
             if recover and is_unsure and (done := await recover()):
-                return replace(done, tries=tries)
+                return done
             if self.clock.monotonic() + pause_s > deadline_s:
                 raise _outage(self.access.url, why)
             await self.clock.sleep(self._wait_s(answer, pause_s))

@@ -197,11 +197,11 @@ def _spelled(wall_s: float) -> str:
 
 
 def _who(clock: Clock, lease: KubeObject, claim: Claim) -> str:
-    if "spec" not in lease:
+    who = lease.get("spec", {}).get("holderIdentity")
+    if not who:
         return f"cloud {claim.cloud}: another run was faster; repeat to see which"
     command = lease["metadata"].get("annotations", {}).get(COMMAND, "a run")
     held, seen = (_words(_age_s(clock, lease, field)) for field in ("acquireTime", "renewTime"))
-    who = lease["spec"].get("holderIdentity") or "another run"
     about = f"held by {who} ({command}) since {held}, last seen {seen}"
     return f"cloud {claim.cloud}: {about}; wait for it, or end it and repeat after {DURATION_S:.0f} s"
 

@@ -217,6 +217,19 @@ async def test_helm_without_a_server_says_so(
         await helm.upgrade_install(greeter.request())
 
 
+async def test_server_with_another_authority_is_not_trusted(plane: ControlPlane, tmp_path: Path) -> None:
+    """
+    A wrong authority is told at once, not taken for an outage.
+    """
+    config = json.loads(plane.kubeconfig.read_text())
+    del config["clusters"][0]["cluster"]["certificate-authority"]
+    (tmp_path / "untrusting").write_text(json.dumps(config))
+
+    with pytest.raises(OutsideError, match=r"has a certificate that is not trusted: .*name its authority"):
+        async with connect(str(tmp_path / "untrusting"), None):
+            pytest.fail("it was trusted")
+
+
 async def test_looking_is_no_mutation(cluster: Cluster, space: str, plane: ControlPlane) -> None:
     """
     Gates and logs leave no create in the audit log, so that a no-op run can be proved to be one.

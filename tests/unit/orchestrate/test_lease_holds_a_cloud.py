@@ -1,0 +1,380 @@
+"""One writer at a time: taking, keeping, losing and leaving a cloud, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from kolla_k8s.errors import HeldError, OutsideError
+from kolla_k8s.orchestrate.lease import DURATION_S, FENCE_S, HEARTBEAT_S, LEASES, Claim, Holder, hold
+from kolla_k8s.ports import Clock
+from tests.fakes import FakeClock, FakeCluster, Request, SkewedClock
+
+
+def claim(who: str = "ann@a:1:x") -> Claim:
+    return Claim("sky", "openstack", Holder(who, "kolla-k8s install"))
+
+
+BOB = claim("bob@b:2:y")
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def cluster() -> FakeCluster:
+    return FakeCluster()
+
+
+def held(cluster: FakeCluster) -> dict[str, Any]:
+    lease = cluster.peek(LEASES, "kolla-k8s-sky", "openstack")
+    assert lease is not None
+    return lease
+
+
+def holder(cluster: FakeCluster) -> str:
+    return str(held(cluster)["spec"]["holderIdentity"])
+
+
+async def leave_dead(cluster: FakeCluster, clock: Clock, who: Claim) -> None:
+    """Leave the Lease as a run does that was killed."""
+    async with hold(cluster, clock, who):
+        lease = held(cluster)
+    cluster.put(LEASES, lease, "openstack")
+
+
+async def test_held_cloud_is_kept_by_a_heartbeat(cluster: FakeCluster, clock: FakeClock) -> None:
+    """
+    Over a long run, the Lease is renewed every ten seconds and never lost.
+    """
+    async with hold(cluster, clock, claim()) as lost:
+        await clock.sleep(1000)
+        renewals = [request for request in cluster.requests if request.verb == "update"]
+
+        assert not lost.is_set()
+        assert ("ann@a:1:x", 30, 1) == tuple(
+            held(cluster)["spec"][key] for key in ("holderIdentity", "leaseDurationSeconds", "leaseTransitions")
+        )
+        assert len(renewals) in (99, 100)
+        assert "kolla-k8s install" == held(cluster)["metadata"]["annotations"]["kolla-k8s.io/command"]
+
+
+async def test_live_holder_is_named_at_once(cluster: FakeCluster, clock: FakeClock) -> None:
+    """
+    Who comes second reads who holds the cloud, with what, since when, and what to do.
+    """
+    async with hold(cluster, clock, claim()):
+        await clock.sleep(95)
+        began_s = clock.monotonic()
+        with pytest.raises(HeldError) as raised:
+            await hold(cluster, clock, BOB).__aenter__()
+
+        assert clock.monotonic() - began_s < 3
+        expected = "cloud sky: held by ann@a:1:x (kolla-k8s install) since 95 s ago, last seen 5 s ago; "
+        assert f"{expected}wait for it, or end it and repeat after 30 s" == str(raised.value)
+
+
+@pytest.mark.parametrize("ahead_s", [-600.0, -40.0, 40.0, 600.0])
+async def test_wrong_clock_takes_no_cloud_from_the_living(
+    cluster: FakeCluster, clock: FakeClock, ahead_s: float
+) -> None:
+    """
+    A machine whose clock is wrong sees the Lease move, and is refused.
+    """
+    async with hold(cluster, clock, claim()) as lost:
+        await clock.sleep(7)
+        began_s = clock.monotonic()
+        with pytest.raises(HeldError, match="held by ann@a:1:x"):
+            await hold(cluster, SkewedClock(clock, ahead_s), BOB).__aenter__()
+
+        assert clock.monotonic() - began_s <= HEARTBEAT_S + 1
+        assert not lost.is_set()
+
+
+@pytest.mark.parametrize("ahead_s", [-600.0, 0.0, 600.0])
+async def test_dead_holder_is_outlived(cluster: FakeCluster, clock: FakeClock, ahead_s: float) -> None:
+    """
+    A Lease that does not move for its whole duration before our eyes is taken, whatever the clocks say.
+    """
+    await leave_dead(cluster, SkewedClock(clock, ahead_s), claim())
+    await clock.sleep(DURATION_S + 1)
+    began_s = clock.monotonic()
+    async with hold(cluster, clock, BOB):
+        took_s = clock.monotonic() - began_s
+
+        assert DURATION_S <= took_s <= DURATION_S + 2
+        assert ("bob@b:2:y", 2) == (holder(cluster), held(cluster)["spec"]["leaseTransitions"])
+
+
+async def test_dead_holder_is_named_as_long_as_it_could_live(cluster: FakeCluster, clock: FakeClock) -> None:
+    """
+    Right after a kill -9 nobody can know: the next run is refused, not let in.
+    """
+    await leave_dead(cluster, clock, claim())
+    await clock.sleep(5)
+
+    with pytest.raises(HeldError, match="last seen 5 s ago"):
+        await hold(cluster, clock, BOB).__aenter__()
+
+
+async def test_label_does_not_keep_a_dead_holder_alive(cluster: FakeCluster, clock: FakeClock) -> None:
+    """
+    Only a renewal is a sign of life.
+    """
+    await leave_dead(cluster, clock, claim())
+    await clock.sleep(60)
+
+    async def label() -> None:
+        for number in range(100):
+            await cluster.patch(LEASES, "kolla-k8s-sky", {"metadata": {"labels": {"n": str(number)}}}, "openstack")
+            await clock.sleep(5)
+
+    labelling = asyncio.create_task(label())
+    async with hold(cluster, clock, BOB):
+        labelling.cancel()
+
+        assert "bob@b:2:y" == holder(cluster)
+
+
+@pytest.mark.parametrize("verb", ["delete", "release"])
+async def test_dead_holder_that_is_removed_by_hand_is_not_waited_for(
+    cluster: FakeCluster, clock: FakeClock, verb: str
+) -> None:
+    """
+    An operator who knows better deletes the Lease, and the waiting run goes on.
+    """
+    await leave_dead(cluster, clock, claim())
+    await clock.sleep(60)
+
+    async def remove() -> None:
+        await clock.sleep(3.5)
+        if verb == "delete":
+            await cluster.delete(LEASES, "kolla-k8s-sky", "openstack")
+        else:
+            await cluster.patch(LEASES, "kolla-k8s-sky", {"spec": {"holderIdentity": None}}, "openstack")
+
+    removing = asyncio.create_task(remove())
+    began_s = clock.monotonic()
+    async with hold(cluster, clock, BOB):
+        assert clock.monotonic() - began_s < 6
+    await removing
+
+
+async def test_of_many_at_once_one_holds(cluster: FakeCluster, clock: FakeClock) -> None:
+    """
+    However many start in the same moment, exactly one gets in.
+    """
+    inside: list[str] = []
+    refused: list[str] = []
+
+    async def run(who: str) -> None:
+        try:
+            async with hold(cluster, clock, claim(who)):
+                inside.append(who)
+                await clock.sleep(100)
+        except HeldError as error:
+            refused.append(str(error))
+
+    await asyncio.gather(*(run(f"run-{number}") for number in range(20)))
+
+    assert 1 == len(inside)
+    assert 19 == len(refused)
+    assert "" == holder(cluster)
+
+
+async def test_twenty_heirs_of_the_dead_are_one(cluster: FakeCluster, clock: FakeClock) -> None:
+    """
+    When many have outlived a holder in the same second, the version decides.
+    """
+    await leave_dead(cluster, clock, claim())
+    await clock.sleep(60)
+    most_s, inside, refused = 0, 0, 0
+
+    async def run(who: str) -> None:
+        nonlocal most_s, inside, refused
+        try:
+            async with hold(cluster, clock, claim(who)):
+                inside += 1
+                most_s = max(most_s, inside)
+                await clock.sleep(50)
+                inside -= 1
+        except HeldError:
+            refused += 1
+
+    await asyncio.gather(*(run(f"run-{number}") for number in range(20)))
+
+    assert (1, 19) == (most_s, refused)
+
+
+async def test_holder_fences_itself_before_it_can_be_outlived(cluster: FakeCluster, clock: FakeClock) -> None:
+    """
+    An API that is away for longer than twenty seconds ends the hold on our side, ten seconds before anyone's.
+    """
+    async with hold(cluster, clock, claim()) as lost:
+        await clock.sleep(HEARTBEAT_S + 1)
+        renewed_s = HEARTBEAT_S
+        cluster.fail = _outage
+        await lost.wait()
+
+        assert FENCE_S == clock.monotonic() - renewed_s < DURATION_S
+
+
+async def test_holder_fences_itself_when_the_api_is_silent(cluster: FakeCluster, clock: FakeClock) -> None:
+    """
+    A request that hangs counts as a renewal that failed.
+    """
+    async with hold(SilentCluster(cluster, clock), clock, claim()) as lost:
+        await lost.wait()
+
+        assert FENCE_S == clock.monotonic()
+
+
+async def test_short_outage_is_survived(cluster: FakeCluster, clock: FakeClock) -> None:
+    """
+    Two heartbeats may fail: they are repeated sooner than every ten seconds.
+    """
+    async with hold(cluster, clock, claim()) as lost:
+        await clock.sleep(HEARTBEAT_S - 1)
+        cluster.fail = _outage
+        await clock.sleep(8)
+        cluster.fail = lambda _request: None
+        await clock.sleep(100)
+
+        assert not lost.is_set()
+        assert "ann@a:1:x" == holder(cluster)
+
+
+async def test_taken_cloud_is_lost_and_not_taken_back(cluster: FakeCluster, clock: FakeClock) -> None:
+    """
+    When another name stands in the Lease, the hold is lost at the next heartbeat, and the other's Lease is left alone.
+    """
+    async with hold(cluster, clock, claim()) as lost:
+        taken = {"spec": {"holderIdentity": "bob@b:2:y", "leaseTransitions": 2}}
+        await cluster.patch(LEASES, "kolla-k8s-sky", taken, "openstack")
+        await lost.wait()
+
+        assert clock.monotonic() <= HEARTBEAT_S
+    assert "bob@b:2:y" == holder(cluster)
+
+
+async def test_deleted_lease_is_lost(cluster: FakeCluster, clock: FakeClock) -> None:
+    """
+    Without a Lease nobody is held off, so nobody may go on.
+    """
+    async with hold(cluster, clock, claim()) as lost:
+        await cluster.delete(LEASES, "kolla-k8s-sky", "openstack")
+        await lost.wait()
+
+        assert clock.monotonic() <= FENCE_S
+
+
+async def test_note_of_another_does_not_end_the_hold(cluster: FakeCluster, clock: FakeClock) -> None:
+    """
+    An annotation set by hand moves the version, not the holder.
+    """
+    async with hold(cluster, clock, claim()) as lost:
+        await cluster.patch(LEASES, "kolla-k8s-sky", {"metadata": {"annotations": {"note": "hello"}}}, "openstack")
+        await clock.sleep(100)
+
+        assert not lost.is_set()
+        assert "hello" == held(cluster)["metadata"]["annotations"]["note"]
+
+
+async def test_cloud_is_left_when_the_run_fails(cluster: FakeCluster, clock: FakeClock) -> None:
+    """
+    An error of the run goes through, and the next run need not wait.
+    """
+    with pytest.raises(ZeroDivisionError):
+        async with hold(cluster, clock, claim()):
+            raise ZeroDivisionError
+
+    assert "" == holder(cluster)
+
+
+async def test_cloud_is_left_when_the_run_is_cancelled(cluster: FakeCluster, clock: FakeClock) -> None:
+    """
+    Likewise after an interrupt.
+    """
+
+    async def run() -> None:
+        async with hold(cluster, clock, claim()):
+            await clock.sleep(1000)
+
+    running = asyncio.create_task(run())
+    await clock.sleep(5)
+    running.cancel()
+    await asyncio.wait([running])
+
+    assert running.cancelled()
+    assert "" == holder(cluster)
+
+
+async def test_leaving_does_not_wait_for_a_dead_api(cluster: FakeCluster, clock: FakeClock) -> None:
+    """
+    A run that ends in an outage ends.
+    """
+    silent = SilentCluster(cluster, clock)
+    async with hold(silent, clock, claim()):
+        pass
+
+    assert clock.monotonic() <= 5
+
+
+async def test_bug_of_the_heartbeat_ends_the_hold_and_is_seen(cluster: FakeCluster, clock: FakeClock) -> None:
+    """
+    Whatever ends the heartbeat, the run stops; and the fault is not swallowed.
+    """
+
+    async def run() -> None:
+        async with hold(cluster, clock, claim()) as lost:
+            cluster.fail = _bug
+            await lost.wait()
+            cluster.fail = lambda _request: None
+
+    with pytest.raises(KeyError, match="a bug"):
+        await run()
+
+
+async def test_lease_without_times_is_outlived_too(cluster: FakeCluster, clock: FakeClock) -> None:
+    """
+    What another program wrote is judged by whether it moves.
+    """
+    body = {"metadata": {"name": "kolla-k8s-sky"}, "spec": {"holderIdentity": "stranger"}}
+    cluster.put(LEASES, body, "openstack")
+    async with hold(cluster, clock, BOB):
+        assert DURATION_S <= clock.monotonic() <= DURATION_S + 2
+
+
+def _outage(_request: Request) -> None:
+    raise OutsideError("https://fake.cluster", "cannot be reached")
+
+
+def _bug(request: Request) -> None:
+    if request.verb == "update":
+        raise KeyError("a bug")
+
+
+class SilentCluster(FakeCluster):
+    """Takes the Lease, and then never answers any more."""
+
+    def __init__(self, _cluster: FakeCluster, clock: FakeClock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    async def _receive(self, verb: str, resource: Any, namespace: str, name: str = "") -> None:
+        if self.peek(LEASES, "kolla-k8s-sky", "openstack") is not None:
+            await self._clock.sleep(1e9)
+        await super()._receive(verb, resource, namespace, name)
+
+
+@pytest.fixture(autouse=True)
+async def no_task_is_left() -> AsyncIterator[None]:
+    """Every heartbeat ends with its block."""
+    yield
+    beats = [task for task in asyncio.all_tasks() if "_beat" in str(task.get_coro())]
+    assert [] == [task for task in beats if not task.done()]
