@@ -94,9 +94,17 @@ def children_of(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+def _runs(pid: int, program: Path) -> bool:
+    """Whether a process runs a program; a husk that nobody has reaped runs none."""
+    try:
+        return Path(f"/proc/{pid}/exe").readlink() == program.resolve()
+    except OSError:
+        return False
+
+
 def helm_pid(parent: int, program: Path) -> int:
     """Id of the child of a process that runs this program."""
-    (found,) = [pid for pid in children_of(parent) if Path(f"/proc/{pid}/exe").resolve() == program.resolve()]
+    (found,) = [pid for pid in children_of(parent) if _runs(pid, program)]
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 
@@ -53,7 +54,8 @@ def soon_up(sandbox, own):
 def published(sandbox):
     """Publish the charts into the sandbox's registry; gives how helm names one of them."""
     about = json.loads((sandbox.at.state / "sandbox.json").read_text())
-    target = f"oci://{about['registry']['outside']}/charts"
+    content = b"".join(path.read_bytes() for path in sorted((ROOT / "charts").rglob("*")) if path.is_file())
+    target = f"oci://{about['registry']['outside']}/charts-{hashlib.sha256(content).hexdigest()[:12]}"
     done = sandbox.tool("publish", "--to", target, "--plain-http")
     assert 0 == done.returncode, done.stderr
     again = sandbox.tool("publish", "--to", target, "--plain-http")
