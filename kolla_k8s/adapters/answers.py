@@ -73,9 +73,9 @@ def covers(found: Any, wanted: Any) -> bool:
     True
     """
     if isinstance(wanted, Mapping):
-        if not isinstance(found, Mapping):
-            return not wanted
         asked = {k: v for k, v in _encoded(wanted).items() if k not in GIVEN_BY_SERVER and v is not None}
+        if not isinstance(found, Mapping):
+            return found is None and not asked
         return all(covers(found.get(key), value) for key, value in asked.items())
     if isinstance(wanted, list):
         found = found or []
