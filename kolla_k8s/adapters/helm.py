@@ -36,6 +36,8 @@ INSTALL = "install Helm 3.20.2 or 4.1.4, or later, or say where with --helm"
 _DEATH_SIGNAL = 1
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
+LAST_S = 5.0
+
 
 class Runner(command.Command):  # type: ignore[misc] # the package has no types
     """pyhelm3's command line with a process handling that can be cancelled."""
@@ -91,7 +93,10 @@ async def _end(process: asyncio.subprocess.Process, grace_s: float) -> None:
             await asyncio.wait_for(process.communicate(), grace_s)
     finally:
         _signal(process, signal.SIGKILL)
-    await process.wait()
+    # asyncio waits for the pipes as well, which whoever left the group may hold: that must not keep us.
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(process.wait(), LAST_S)
+    process._transport.close()  # type: ignore[attr-defined] # noqa: SLF001 - asyncio offers no other way
 
 
 def _signal(process: asyncio.subprocess.Process, number: int) -> None:
