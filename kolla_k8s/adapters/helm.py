@@ -93,10 +93,10 @@ async def _end(process: asyncio.subprocess.Process, grace_s: float) -> None:
             await asyncio.wait_for(process.communicate(), grace_s)
     finally:
         _signal(process, signal.SIGKILL)
+        process._transport.close()  # type: ignore[attr-defined] # noqa: SLF001 - asyncio offers no other way
     # asyncio waits for the pipes as well, which whoever left the group may hold: that must not keep us.
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(process.wait(), LAST_S)
-    process._transport.close()  # type: ignore[attr-defined] # noqa: SLF001 - asyncio offers no other way
 
 
 def _signal(process: asyncio.subprocess.Process, number: int) -> None:
