@@ -54,15 +54,7 @@ class Runner(command.Command):  # type: ignore[misc] # the package has no types
         """Run helm with these arguments; a cancelled run has ended helm before it returns."""
         argv = [self._executable, *map(str, command)]
         argv += ["--kube-context", str(self._kubecontext)] if self._kubecontext else []
-        process = await asyncio.create_subprocess_exec(
-            *argv,
-            stdin=asyncio.subprocess.PIPE if input is not None else asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=self._environment,
-            process_group=0,
-            preexec_fn=_ends_with(os.getpid()) if _LIBC else None,
-        )
+        process = await self._spawned(argv, is_fed=input is not None)
         try:
             stdout, stderr = await process.communicate(input)
         except asyncio.CancelledError:
@@ -71,6 +63,39 @@ class Runner(command.Command):  # type: ignore[misc] # the package has no types
         if process.returncode:
             raise errors.Error(process.returncode, stdout, stderr)
         return stdout
+
+    async def _spawned(self, argv: Sequence[str], *, is_fed: bool) -> asyncio.subprocess.Process:
+        """Start helm; a cancel meanwhile ends it too, for asyncio by itself would kill helm and forget its children."""
+        spawning = asyncio.ensure_future(
+            asyncio.create_subprocess_exec(
+                *argv,
+                stdin=asyncio.subprocess.PIPE if is_fed else asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                env=self._environment,
+                process_group=0,
+                preexec_fn=_ends_with(os.getpid()) if _LIBC else None,
+            )
+        )
+        try:
+            return await asyncio.shield(spawning)
+        except asyncio.CancelledError:
+            await self._end_unborn(spawning)
+            raise
+
+    async def _end_unborn(self, spawning: asyncio.Future[asyncio.subprocess.Process]) -> None:
+        """End what is being started, as soon as it is; at once if cancelled again."""
+        try:
+            with contextlib.suppress(OSError):
+                await _end(await asyncio.shield(spawning), self._grace_s)
+        finally:
+            spawning.add_done_callback(_kill_born)
+
+
+def _kill_born(spawning: asyncio.Future[asyncio.subprocess.Process]) -> None:
+    if not spawning.cancelled() and spawning.exception() is None:
+        _signal(spawning.result(), signal.SIGKILL)
+        _transport(spawning.result()).close()
 
 
 def _ends_with(parent: int) -> Callable[[], None]:
@@ -87,16 +112,21 @@ def _ends_with(parent: int) -> Callable[[], None]:
 
 async def _end(process: asyncio.subprocess.Process, grace_s: float) -> None:
     """TERM the group, so that helm records a failed release; KILL what is left of it, at once if cancelled again."""
-    try:
-        _signal(process, signal.SIGTERM)
+    with contextlib.closing(_transport(process)):
+        try:
+            _signal(process, signal.SIGTERM)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.communicate(), grace_s)
+        finally:
+            _signal(process, signal.SIGKILL)
+        # asyncio waits for the pipes as well, which whoever left the group may hold: that must not keep us.
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(process.communicate(), grace_s)
-    finally:
-        _signal(process, signal.SIGKILL)
-        process._transport.close()  # type: ignore[attr-defined] # noqa: SLF001 - asyncio offers no other way
-    # asyncio waits for the pipes as well, which whoever left the group may hold: that must not keep us.
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(process.wait(), LAST_S)
+            await asyncio.wait_for(process.wait(), LAST_S)
+
+
+def _transport(process: asyncio.subprocess.Process) -> asyncio.SubprocessTransport:
+    transport: asyncio.SubprocessTransport = process._transport  # type: ignore[attr-defined] # noqa: SLF001 - no other way
+    return transport
 
 
 def _signal(process: asyncio.subprocess.Process, number: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 
@@ -94,17 +95,18 @@ async def test_output_during_input_does_not_block() -> None:
     """
     A command that answers before it has read everything is not waited for in vain.
     """
-    block = 1 << 20
+    block, count = 1 << 20, 24  # more than the buffers of a socket hold
 
     async def kubelet(socket: web.WebSocketResponse, _request: web.Request) -> None:
-        for _ in range(4):
-            await socket.send_bytes(b"\1" + b"x" * (block // 2))
+        for _ in range(count):
+            await socket.send_bytes(b"\1" + b"x" * block)
         heard = 0
-        while heard < 4 * block:
+        while heard < count * block:
             heard += len((await socket.receive()).data) - 1
         await socket.send_bytes(verdict(SUCCESS))
 
-    done = await run(kubelet, "y" * 4 * block)
+    async with asyncio.timeout(20):
+        done = await run(kubelet, "y" * count * block)
 
     assert (0, block) == (done.exit_code, len(done.stdout))
 

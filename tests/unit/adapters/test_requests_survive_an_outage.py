@@ -154,6 +154,7 @@ async def test_lost_update_does_not_conflict_with_itself(stage: Stage) -> None:
     [
         {**MINE, "data": {"a": "2"}},
         {**MINE, "data": {"a": "1", "b": "what we wanted to remove"}},
+        {**MINE, "data": {}},
         {**MINE, "metadata": {**MINE["metadata"], "labels": {"new": "label"}}},
     ],
 )
