@@ -20,7 +20,7 @@ from kolla_k8s.orchestrate.bundle import collect
 from kolla_k8s.orchestrate.gate import Gates
 from kolla_k8s.orchestrate.lease import Claim, hold
 from kolla_k8s.orchestrate.mend import delete_data, delete_kept
-from kolla_k8s.orchestrate.observe import Observer, observing
+from kolla_k8s.orchestrate.observe import observing
 from kolla_k8s.orchestrate.plan import build_plan, build_removal
 from kolla_k8s.orchestrate.report import Report
 from kolla_k8s.orchestrate.run import Means, execute
@@ -140,7 +140,7 @@ async def _carry_out(
                 report = await execute(plan, means)
         finally:
             fencing.cancel()
-        folder = await _bundle(session, observer, report)
+        folder = await _bundle(session, report)
     screen.end(report, {"bundle": str(folder)} if folder else {})
     signals.raise_if_received()
     if lost.is_set():
@@ -155,11 +155,11 @@ async def _stop_when_lost(lost: asyncio.Event, stop: asyncio.Event) -> None:
     stop.set()
 
 
-async def _bundle(session: Session, observer: Observer, report: Report) -> Path | None:
+async def _bundle(session: Session, report: Report) -> Path | None:
     if all(row.cause is None or row.cause.reason == "stopped" for row in report.rows.values()):
         return None
     base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state"
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(report.began))
     folder = Path(base) / "kolla-k8s" / "bundles" / f"{report.plan.cloud}-{stamp}"
-    await collect(session.cluster, observer.store, report, folder, session.redact)
+    await collect(session.cluster, report, folder, session.redact)
     return folder

@@ -13,7 +13,6 @@ from kolla_k8s.compile.placeholders import arguments
 from kolla_k8s.model.catalog import (
     Catalog,
     database_secret,
-    derived_secrets,
     endpoint,
     host_of,
     messaging_secret,
@@ -147,8 +146,3 @@ def secret_source(catalog: Catalog, pairs: list[tuple[str, str]]) -> list[dict[s
         ref = secret_ref(catalog[owner], name)
         by_secret.setdefault(ref.secret, []).append({"key": ref.key or "0", "path": f"{owner}/{name}"})
     return [{"secret": {"name": secret, "items": items}} for secret, items in by_secret.items()]
-
-
-def has_secret(service: Service, name: str) -> bool:
-    """Whether a service has a secret of that name, declared or derived."""
-    return name in derived_secrets(service)

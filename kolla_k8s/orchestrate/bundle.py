@@ -10,14 +10,13 @@ from typing import Any
 from kolla_k8s.errors import KollaK8sError
 from kolla_k8s.orchestrate.kinds import EVENT, POD
 from kolla_k8s.orchestrate.report import Report, Row
-from kolla_k8s.orchestrate.store import Store
 from kolla_k8s.ports import Cluster, KubeObject
 
 MOST_PODS = 20
 LINES = 200
 
 
-async def collect(cluster: Cluster, _store: Store, report: Report, folder: Path, redact: Callable[[str], str]) -> None:
+async def collect(cluster: Cluster, report: Report, folder: Path, redact: Callable[[str], str]) -> None:
     """Write the bundle of a run into a new folder of mode 0700; what cannot be read is left out and said."""
     folder.mkdir(parents=True, mode=0o700, exist_ok=True)
     _write(folder / "report.json", json.dumps(report.json(), indent=1), redact)

@@ -19,7 +19,6 @@ from kolla_k8s.orchestrate.evidence import (
     TRANSIENT_S,
     Evidence,
     LogTarget,
-    Remedy,
     kubectl,
     memory_field,
     short,
@@ -157,7 +156,6 @@ def _image(pod: KubeObject, status: Mapping[str, Any], events: Sequence[KubeObje
         message=short(f"image {_image_of(pod, status)}: {telling}"),
         command=kubectl(pod, "describe"),
         grace_s=0.0 if is_final else TRANSIENT_S,
-        remedy=Remedy.REMAKE_POD,
     )
 
 
@@ -183,7 +181,6 @@ def _config(pod: KubeObject, status: Mapping[str, Any]) -> Evidence:
         message=short(message),
         command=describe_named(pod, message),
         grace_s=TRANSIENT_S if _CONFIG_PASSES.search(message) else AT_ONCE_S,
-        remedy=Remedy.REMAKE_POD,
     )
 
 
@@ -208,7 +205,6 @@ def _start(pod: KubeObject, status: Mapping[str, Any]) -> Evidence:
         message=short(message) + hint,
         command=kubectl(pod, "describe"),
         grace_s=AT_ONCE_S if _START_FINAL.search(message) else TRANSIENT_S,
-        remedy=Remedy.REMAKE_POD,
     )
 
 
@@ -239,7 +235,6 @@ def _crash(pod: KubeObject, status: Mapping[str, Any], memory: Deaths) -> Eviden
         grace_s=0.0 if is_final or (is_oom and times > 1) else NEVER_S,
         is_crash=True,
         log=LogTarget(pod["metadata"]["name"], status["name"], is_previous=is_backing_off),
-        remedy=Remedy.REMAKE_POD,
     )
 
 

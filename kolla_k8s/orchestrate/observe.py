@@ -26,13 +26,15 @@ class Observer:
         self._changed = asyncio.Event()
         self.failure: BaseException | None = None
 
-    async def changed(self) -> None:
-        """Return after the next change; raises what ended a watch for good."""
+    def news(self) -> asyncio.Event:
+        """Give the event of the next change; taken *before* a look, so that nothing between is lost.
+
+        Raises:
+            BaseException: What ended a watch for good.
+        """
         if self.failure is not None:
             raise self.failure
-        await self._changed.wait()
-        if self.failure is not None:
-            raise self.failure
+        return self._changed
 
     def wake(self) -> None:
         """Let everyone who waits look again."""

@@ -19,7 +19,6 @@ from kolla_k8s.orchestrate.evidence import (
     UNSCHEDULABLE_WARN_S,
     Evidence,
     LogTarget,
-    Remedy,
     kubectl,
     memory_field,
     short,
@@ -78,7 +77,6 @@ def _of_claim(claim: KubeObject, events: Sequence[KubeObject]) -> Iterator[Evide
         message=short(message) + hint,
         command="kubectl get storageclass" if is_class_trouble else kubectl(claim, "describe"),
         grace_s=TRANSIENT_S if _CLAIM_PASSES.search(message) else AT_ONCE_S,
-        remedy=Remedy.NUDGE,
     )
 
 
@@ -96,7 +94,6 @@ def _of_maker(maker: KubeObject, events: Sequence[KubeObject]) -> Iterator[Evide
         message=short(message),
         command=_command_for_refusal(maker, message),
         grace_s=TRANSIENT_S if _WEBHOOK_PASSES.search(message) else AT_ONCE_S,
-        remedy=Remedy.NUDGE,
     )
 
 
@@ -155,7 +152,6 @@ def _of_mounts(pod: KubeObject, events: Sequence[KubeObject]) -> Iterator[Eviden
         command=describe_named(pod, message) if final else kubectl(pod, "describe"),
         grace_s=AT_ONCE_S if final else UNSCHEDULABLE_S,
         warn_s=0.0 if final else UNSCHEDULABLE_WARN_S,
-        remedy=Remedy.REMAKE_POD,
     )
 
 
@@ -180,7 +176,6 @@ def _of_old_pod(one: PodOf) -> Iterator[Evidence]:
             message=f"broken, of an old revision, and StatefulSet {one.workload['metadata']['name']} waits for it",
             command=kubectl(one.pod, "delete"),
             grace_s=TRANSIENT_S,
-            remedy=Remedy.REMAKE_POD,
         )
 
 

@@ -20,7 +20,8 @@ from kolla_k8s.orchestrate.observe import Observer
 from kolla_k8s.orchestrate.ready import State
 from kolla_k8s.orchestrate.report import DONE, Cause, Phase, Report, Row
 from kolla_k8s.orchestrate.slots import Slots
-from kolla_k8s.orchestrate.view import view_of
+from kolla_k8s.orchestrate.store import uid_of
+from kolla_k8s.orchestrate.view import ReleaseView, view_of
 from kolla_k8s.ports import Clock, Cluster, Helm, KubeObject
 
 GATE_PERIOD_S = 1.0
@@ -146,6 +147,7 @@ class _Run:
     async def _apply(self, row: Row) -> list[KubeObject]:
         step, helm = row.step, self.means.helm
         async with self.slots.place(self.weights[step.name], step.name):
+            self._raise_if_stopped()
             row.started_s = self.now_s()
             self._enter(row, Phase.CHECKING if step.action is Action.UNCHANGED else Phase.APPLYING)
             request = step.request
@@ -154,19 +156,26 @@ class _Run:
                 await helm.uninstall(request.release, space)
                 return []
             has_mended = await delete_failed_jobs(cluster, space, step.name)
-            if step.action is Action.UNCHANGED and not has_mended:
-                manifest = await helm.manifest(request.release, space)
-            else:
+            is_whole = step.action is Action.UNCHANGED and not has_mended
+            manifest = await helm.manifest(request.release, space) if is_whole else []
+            if not is_whole or self._has_gaps(step, manifest):
                 manifest = await helm.upgrade_install(request)
             await delete_stuck_pods(cluster, space, step.name)
             return manifest
+
+    def _has_gaps(self, step: Step, manifest: list[KubeObject]) -> bool:
+        """Whether an object of an unchanged release is gone; helm makes it again."""
+        view = view_of(self.means.observer.store, step.request.namespace, step.request.release, manifest)
+        return any(one.live is None and one.verdict.state is not State.READY for one in view.objects)
 
     async def _objects(self, row: Row, manifest: list[KubeObject]) -> None:
         self._enter(row, Phase.COMING_UP)
         judge, observer, clock = Judge(), self.means.observer, self.means.clock
         request = row.step.request
-        signature, quiet_since_s = "", clock.monotonic()
+        known: dict[str, int] = {}
+        quiet_since_s = clock.monotonic()
         while True:
+            news = observer.news()
             view = view_of(observer.store, request.namespace, request.release, manifest)
             judgement = judge.look(view, clock.monotonic(), is_excused=self._needs_are_down(row))
             if judgement.state is State.READY:
@@ -174,13 +183,13 @@ class _Run:
                 return
             if judgement.cause is not None:
                 raise _StepFailedError(await self._cause(judgement.cause))
-            if (now := str(sorted(view.changed.items()))) != signature:
-                signature, quiet_since_s = now, clock.monotonic()
+            if (facts := _facts(view)) != known:
+                known, quiet_since_s = facts, clock.monotonic()
             self._show(row, judgement)
             left_s = self.means.patience_s - (clock.monotonic() - quiet_since_s)
             if left_s <= 0:
                 raise _StepFailedError(_out_of_patience(self.means.patience_s, judgement))
-            await self._change_or(min(left_s, judgement.next_look_s or left_s))
+            await self._wait(min(left_s, judgement.next_look_s or left_s), news)
 
     def _needs_are_down(self, row: Row) -> bool:
         """Whether something the step needs was green and is not up now: then its crashes prove nothing."""
@@ -192,18 +201,18 @@ class _Run:
             ).objects
         )
 
-    async def _change_or(self, seconds: float) -> None:
-        waiting = asyncio.ensure_future(self.means.observer.changed())
-        sleeping = asyncio.ensure_future(self.means.clock.sleep(max(0.01, seconds)))
-        stopping = asyncio.ensure_future(self.means.stop.wait())
-        tasks = (waiting, sleeping, stopping)
+    async def _wait(self, seconds: float, news: asyncio.Event | None = None) -> None:
+        """Return after that time or at the news; a stop ends the step."""
+        waits = [self.means.clock.sleep(max(0.01, seconds)), self.means.stop.wait()]
+        tasks = [asyncio.ensure_future(one) for one in (*waits, *([news.wait()] if news else []))]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            if waiting.done():
-                waiting.result()
         finally:
             for task in tasks:
                 task.cancel()
+        self._raise_if_stopped()
+
+    def _raise_if_stopped(self) -> None:
         if self.means.stop.is_set():
             raise _StepFailedError(Cause("this run", "stopped", "run the same command again to continue"))
 
@@ -211,7 +220,7 @@ class _Run:
         clock = self.means.clock
         deadline_s, period_s = clock.monotonic() + gate.timeout_s, FIRST_GATE_PERIOD_S
         while True:
-            result = await self.means.check(row.step, gate)
+            result = await self._checked(row.step, gate)
             row.evidence[gate.name] = result.evidence
             if result.is_green:
                 return
@@ -220,8 +229,15 @@ class _Run:
             if clock.monotonic() >= deadline_s:
                 message = f"still red after {gate.timeout_s:.0f} s: {result.evidence}"
                 raise _StepFailedError(Cause(f"gate {gate.name}", gate.kind, message))
-            await self._change_or(period_s)
+            await self._wait(period_s)
             period_s = GATE_PERIOD_S
+
+    async def _checked(self, step: Step, gate: GateSpec) -> GateResult:
+        """Run a gate once; one that breaks (its pod went away) is red."""
+        try:
+            return await self.means.check(step, gate)
+        except KollaK8sError as error:
+            return GateResult(is_green=False, evidence=str(error))
 
     async def _cause(self, evidence: Evidence) -> Cause:
         log: list[str] = []
@@ -255,6 +271,12 @@ class _Run:
         if phase in DONE:
             row.waits_for = ""
         self.means.on_change(row)
+
+
+def _facts(view: ReleaseView) -> dict[str, int]:
+    """What moves a step's patience: changes of objects and pods, not what is said about them again and again."""
+    said = {uid_of(event) for events in view.events.values() for event in events}
+    return {uid: change for uid, change in view.changed.items() if uid not in said}
 
 
 def _out_of_patience(patience_s: float, judgement: Judgement) -> Cause:
