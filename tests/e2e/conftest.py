@@ -52,7 +52,7 @@ class Sandbox:
         found = []
         for line in self.at.audit_log.read_text().splitlines():
             event = json.loads(line)
-            if event["user"]["username"] == "kolla-k8s-admin" and event["verb"] not in {"get", "list", "watch"}:
+            if event["user"].get("username") == "kolla-k8s-admin" and event["verb"] not in {"get", "list", "watch"}:
                 about = event["objectRef"]
                 found.append((event["verb"], about["resource"], about.get("name", "")))
         return found
