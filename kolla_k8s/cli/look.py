@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from kolla_k8s.adapters.releases import releases
 from kolla_k8s.cli.cloud import Cloud, Source, load_cloud
 from kolla_k8s.cli.session import Session, Target, opened
 from kolla_k8s.errors import DidNotComeUpError
@@ -24,7 +23,7 @@ async def show_status(source: Source, target: Target, services: Sequence[str], o
     cloud = load_cloud(source, services)
     rows: list[dict[str, Any]] = []
     async with opened(target) as session, observing(session.cluster, cloud.wanted.namespaces.values()) as observer:
-        found = await _releases(session, cloud)
+        found = await session.releases(cloud)
         for name in services or cloud.wanted.values:
             release = found.get(name)
             judgement = await _judge(session, cloud, observer, name) if release else None
@@ -55,7 +54,7 @@ async def explain_service(source: Source, target: Target, service: str) -> None:
     """Print the chain of causes from a service down to what is really wrong."""
     cloud = load_cloud(source, [service])
     async with opened(target) as session, observing(session.cluster, cloud.wanted.namespaces.values()) as observer:
-        found = await _releases(session, cloud)
+        found = await session.releases(cloud)
         is_up = await _explain(session, cloud, (observer, found), service, 0)
     if not is_up:
         raise DidNotComeUpError(f"{service}: not up")
@@ -89,10 +88,3 @@ async def _judge(session: Session, cloud: Cloud, observer: Observer, name: str) 
     judge = Judge()
     judge.look(view, 0.0)
     return judge.look(view, 3600.0)
-
-
-async def _releases(session: Session, cloud: Cloud) -> dict[str, Release]:
-    found: dict[str, Release] = {}
-    for space in sorted(set(cloud.wanted.namespaces.values())):
-        found |= await releases(session.cluster, space)
-    return found

@@ -18,8 +18,11 @@ from typing import Any
 from kolla_k8s.adapters.clock import SystemClock
 from kolla_k8s.adapters.helm import HelmProgram, Runner, default_home
 from kolla_k8s.adapters.kube import KubeCluster, connect
+from kolla_k8s.adapters.releases import releases
+from kolla_k8s.cli.cloud import Cloud
 from kolla_k8s.errors import InterruptedRunError, TerminatedRunError
 from kolla_k8s.orchestrate.lease import Holder
+from kolla_k8s.ports import Release
 from kolla_k8s.redact import Redactor
 
 
@@ -40,6 +43,12 @@ class Session:
     helm: HelmProgram
     clock: SystemClock
     redact: Redactor
+
+    async def releases(self, cloud: Cloud) -> dict[str, Release]:
+        """Every release of the cloud's services, by service."""
+        spaces = sorted(set(cloud.wanted.namespaces.values()))
+        found = await asyncio.gather(*(releases(self.cluster, space) for space in spaces))
+        return {name: release for part in found for name, release in part.items() if name in cloud.catalog.services}
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from kolla_k8s.adapters.releases import releases, unlock
+from kolla_k8s.adapters.releases import unlock
 from kolla_k8s.cli.cloud import Cloud, Source, load_cloud
 from kolla_k8s.cli.screen import Screen
 from kolla_k8s.cli.session import Session, Signals, Target, holder, opened
@@ -25,14 +25,14 @@ from kolla_k8s.orchestrate.plan import build_plan, build_removal
 from kolla_k8s.orchestrate.report import Report
 from kolla_k8s.orchestrate.run import Means, execute
 from kolla_k8s.orchestrate.secrets import ensure_namespaces, ensure_secrets, read_secrets, secret_specs
-from kolla_k8s.ports import Release
+from kolla_k8s.orchestrate.store import Store
 
 
 async def show_plan(source: Source, target: Target, services: Sequence[str], output: str) -> None:
     """Print the plan."""
     cloud = load_cloud(source, services)
     async with opened(target) as session:
-        plan = build_plan(cloud.wanted, await _releases(session, cloud))
+        plan = build_plan(cloud.wanted, await session.releases(cloud))
     if output == "json":
         sys.stdout.write(json.dumps(plan_json(plan), indent=1) + "\n")
         return
@@ -71,7 +71,7 @@ async def install_cloud(
             specs = secret_specs(cloud.catalog, cloud.wanted.values, cloud.wanted.namespaces)
             await ensure_secrets(session.cluster, specs)
             await _learn(session, cloud)
-            found = await _releases(session, cloud)
+            found = await session.releases(cloud)
             for release in found.values():
                 await unlock(session.cluster, release)
             plan = build_plan(cloud.wanted, found)
@@ -86,7 +86,7 @@ async def uninstall_cloud(
     async with opened(target) as session:
         await session.helm.version()
         async with hold(session.cluster, session.clock, _claim(cloud)) as lost:
-            plan = build_removal(cloud.wanted, await _releases(session, cloud))
+            plan = build_removal(cloud.wanted, await session.releases(cloud))
             await _carry_out(session, cloud, plan, output, 600.0, lost)
             await _clean(session, cloud, services, is_data_too=delete_data)
 
@@ -108,12 +108,6 @@ async def _learn(session: Session, cloud: Cloud) -> None:
     specs = secret_specs(cloud.catalog, cloud.wanted.values, cloud.wanted.namespaces)
     found = await read_secrets(session.cluster, specs)
     session.redact.add(value for data in found.values() for value in data.values())
-
-
-async def _releases(session: Session, cloud: Cloud) -> dict[str, Release]:
-    spaces = sorted(set(cloud.wanted.namespaces.values()))
-    found = await asyncio.gather(*(releases(session.cluster, space) for space in spaces))
-    return {name: release for part in found for name, release in part.items() if name in cloud.catalog.services}
 
 
 async def _carry_out(
@@ -140,7 +134,7 @@ async def _carry_out(
                 report = await execute(plan, means)
         finally:
             fencing.cancel()
-        folder = await _bundle(session, report)
+        folder = await _bundle(session, observer.store, report)
     screen.end(report, {"bundle": str(folder)} if folder else {})
     signals.raise_if_received()
     if lost.is_set():
@@ -155,11 +149,11 @@ async def _stop_when_lost(lost: asyncio.Event, stop: asyncio.Event) -> None:
     stop.set()
 
 
-async def _bundle(session: Session, report: Report) -> Path | None:
-    if all(row.cause is None or row.cause.reason == "stopped" for row in report.rows.values()):
+async def _bundle(session: Session, store: Store, report: Report) -> Path | None:
+    if all(row.cause is None for row in report.rows.values()):
         return None
     base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state"
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(report.began))
     folder = Path(base) / "kolla-k8s" / "bundles" / f"{report.plan.cloud}-{stamp}"
-    await collect(session.cluster, report, folder, session.redact)
+    await collect(session.cluster, store, report, folder, session.redact)
     return folder

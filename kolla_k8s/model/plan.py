@@ -13,11 +13,15 @@ from typing import Any
 
 
 class Action(StrEnum):
-    """What a step does with its release."""
+    """What a step does with its release.
+
+    UNCHANGED leaves a release alone unless something of it is gone or failed; CHECK leaves it alone whatever is found.
+    """
 
     INSTALL = "install"
     CHANGE = "change"
     UNCHANGED = "unchanged"
+    CHECK = "check"
     RECOVER = "recover"
     REMOVE = "remove"
 

@@ -1,65 +1,125 @@
-"""Keep what explains a failure before anything is cleaned: events, logs and objects, without secrets."""
+"""Keep what explains a failure before anything is cleaned: events, logs and objects, without secrets.
+
+A folder that an operator can read, or hand to somebody, hours after the pods are gone. Apart from the report, which
+says the cause in a line. Secrets are never in the store it reads, and every text is redacted by value *before* it is
+quoted or cut, for quoting and cutting would hide a secret from the redactor. What cannot be read is named in the
+folder, and a bundle has a limit: a disk that fills up is no help.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from kolla_k8s.errors import KollaK8sError
-from kolla_k8s.orchestrate.kinds import EVENT, POD
+from kolla_k8s.orchestrate.ready import KubeObject, group_kind
 from kolla_k8s.orchestrate.report import Report, Row
-from kolla_k8s.ports import Cluster, KubeObject
+from kolla_k8s.orchestrate.store import Store, uid_of
+from kolla_k8s.ports import Cluster
+from kolla_k8s.yamlio import dump
 
-MOST_PODS = 20
-LINES = 200
+LINES = 400
+FILE_BYTES = 256 * 1024
+BUNDLE_BYTES = 8 * 1024 * 1024
+
+Redact = Callable[[str], str]
 
 
-async def collect(cluster: Cluster, report: Report, folder: Path, redact: Callable[[str], str]) -> None:
-    """Write the bundle of a run into a new folder of mode 0700; what cannot be read is left out and said."""
+async def collect(cluster: Cluster, store: Store, report: Report, folder: Path, redact: Redact) -> None:
+    """Write the bundle of a run into a new folder of mode 0700: all of the report, and of each failed step its objects.
+
+    Raises nothing for what cannot be read: the file ``left-out.txt`` names it.
+    """
     folder.mkdir(parents=True, mode=0o700, exist_ok=True)
-    _write(folder / "report.json", json.dumps(report.json(), indent=1), redact)
+    bundle = _Bundle(folder, redact)
+    bundle.write("report.txt", report.text())
+    bundle.write("report.json", json.dumps(bundle.clean(report.json()), indent=1))
     for row in report.rows.values():
         if row.cause is not None:
-            await _of_step(cluster, row, folder / row.step.name, redact)
+            await _of_step(bundle, cluster, store, row)
+    bundle.close()
 
 
-async def _of_step(cluster: Cluster, row: Row, folder: Path, redact: Callable[[str], str]) -> None:
-    folder.mkdir(mode=0o700, exist_ok=True)
-    namespace = row.step.request.namespace
-    try:
-        pods = await cluster.list(POD, namespace, labels=f"app.kubernetes.io/name={row.step.name}")
-        events = await cluster.list(EVENT, namespace)
-    except KollaK8sError as error:
-        _write(folder / "unreadable.txt", str(error), redact)
-        return
-    names = {pod["metadata"]["name"] for pod in pods}
-    ours = [e for e in events if e["involvedObject"].get("name", "").startswith((row.step.name, *names))]
-    _write(folder / "events.json", json.dumps([_event(event) for event in ours], indent=1), redact)
-    _write(folder / "pods.json", json.dumps(pods, indent=1), redact)
-    for pod in pods[:MOST_PODS]:
-        await _logs(cluster, pod, folder, redact)
+class _Bundle:
+    """A folder with a limit, and the list of what did not go in."""
+
+    def __init__(self, folder: Path, redact: Redact) -> None:
+        self._folder, self._redact = folder, redact
+        self._left = BUNDLE_BYTES
+        self._left_out: list[str] = []
+
+    def clean(self, thing: Any) -> Any:
+        """Redact every string in a structure."""
+        match thing:
+            case str():
+                return self._redact(thing)
+            case dict():
+                return {self._redact(str(key)): self.clean(value) for key, value in thing.items()}
+            case list() | tuple():
+                return [self.clean(item) for item in thing]
+        return thing
+
+    def write(self, name: str, text: str) -> None:
+        """Write a file of mode 0600; of a long one the end, which tells most."""
+        content = self._redact(text).encode()[-FILE_BYTES:]
+        if len(content) > self._left:
+            self.leave_out(name, "the bundle is full")
+            return
+        self._left -= len(content)
+        path = self._folder / name
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_bytes(content)
+
+    def leave_out(self, name: str, why: str) -> None:
+        """Note what is not in the bundle."""
+        self._left_out.append(f"{name}: {self._redact(why)}")
+
+    def close(self) -> None:
+        """Write down what was left out."""
+        if self._left_out:
+            path = self._folder / "left-out.txt"
+            path.touch(mode=0o600)
+            path.write_text("\n".join(self._left_out) + "\n")
 
 
-def _event(event: KubeObject) -> dict[str, Any]:
-    subject = event["involvedObject"]
-    about = {key: event.get(key) for key in ("lastTimestamp", "type", "reason", "message", "count")}
-    return {"object": f"{subject.get('kind')}/{subject.get('name')}", **about}
+async def _of_step(bundle: _Bundle, cluster: Cluster, store: Store, row: Row) -> None:
+    name, request = row.step.name, row.step.request
+    things = store.all_of_release(request.namespace, request.release)
+    events = [line for thing in things for line in _event_lines(thing, store)]
+    bundle.write(f"{name}/events.txt", "".join(f"{line}\n" for line in sorted(events)))
+    pods = [thing for thing in things if group_kind(thing) == "Pod"]
+    for pod in sorted(pods, key=lambda one: row.cause is None or one["metadata"]["name"] not in row.cause.place):
+        await _logs(bundle, cluster, pod, name)
+    for thing in things:
+        file = f"{name}/{thing['kind'].lower()}-{thing['metadata']['name']}.yaml"
+        bundle.write(file, dump(bundle.clean(_without_noise(thing))))
 
 
-async def _logs(cluster: Cluster, pod: KubeObject, folder: Path, redact: Callable[[str], str]) -> None:
-    about, spec = pod["metadata"], pod["spec"]
-    for container in [*spec.get("initContainers", ()), *spec["containers"]]:
-        for is_previous in (False, True):
-            text = await cluster.logs(
-                about["namespace"], about["name"], container["name"], previous=is_previous, lines=LINES
-            )
-            if text:
-                ending = ".previous.log" if is_previous else ".log"
-                _write(folder / f"{about['name']}.{container['name']}{ending}", text, redact)
+def _without_noise(thing: KubeObject) -> dict[str, Any]:
+    metadata = {key: value for key, value in thing["metadata"].items() if key != "managedFields"}
+    return {**thing, "metadata": metadata}
 
 
-def _write(path: Path, text: str, redact: Callable[[str], str]) -> None:
-    path.touch(mode=0o600)
-    path.write_text(redact(text))
+def _event_lines(thing: KubeObject, store: Store) -> Iterator[str]:
+    for event in store.events(uid_of(thing)):
+        at = event.get("lastTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp", "")
+        count = f" (x{event['count']})" if int(event.get("count") or 1) > 1 else ""
+        subject = f"{thing['kind']} {thing['metadata']['name']}"
+        yield f"{at} {event.get('type', '')} {subject}: {event.get('reason', '')}: {event.get('message', '')}{count}"
+
+
+async def _logs(bundle: _Bundle, cluster: Cluster, pod: KubeObject, step: str) -> None:
+    name, space, spec = pod["metadata"]["name"], pod["metadata"]["namespace"], pod.get("spec", {})
+    for container in [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]:
+        for is_previous, ending in ((False, "log"), (True, "previous.log")):
+            file = f"{step}/{name}.{container['name']}.{ending}"
+            try:
+                text = await cluster.logs(space, name, container["name"], previous=is_previous, lines=LINES)
+            except KollaK8sError as error:
+                bundle.leave_out(file, str(error))
+            else:
+                if text:
+                    bundle.write(file, text)

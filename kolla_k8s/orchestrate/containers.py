@@ -19,12 +19,16 @@ from kolla_k8s.orchestrate.evidence import (
     TRANSIENT_S,
     Evidence,
     LogTarget,
+    Remedy,
     kubectl,
     memory_field,
     short,
 )
 from kolla_k8s.orchestrate.ready import KubeObject
 from kolla_k8s.orchestrate.store import uid_of
+
+Status = Mapping[str, Any]
+"""One entry of ``containerStatuses``."""
 
 CRASHES = 3
 """So many deaths, one after the other, are no accident."""
@@ -52,7 +56,7 @@ _START_FINAL = re.compile(
     r"|OOM-killed|exec format error|read-only file system|invalid",
     re.IGNORECASE,
 )
-_NAMED = re.compile(r"\b(secret|configmap)\s+\"?(?:[\w.-]+/)?([\w.-]+)", re.IGNORECASE)
+_NAMED = re.compile(r"\b(secret|configmap)\s+(?!key\b|cache\b)\"?(?:[\w.-]+/)?([\w.-]+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,7 @@ Deaths = Mapping[tuple[str, str], Sequence[Death]]
 """Deaths by owner and container name, oldest first."""
 
 
-def statuses(pod: KubeObject) -> Iterator[Mapping[str, Any]]:
+def statuses(pod: KubeObject) -> Iterator[Status]:
     """Give the states of all containers, init containers first, in the order in which they run."""
     status = pod.get("status", {})
     yield from status.get("initContainerStatuses") or ()
@@ -104,7 +108,7 @@ def of_pod(pod: KubeObject, events: Sequence[KubeObject], memory: Deaths) -> Ite
             yield found
 
 
-def oldest_back_off(pod: KubeObject) -> Mapping[str, Any] | None:
+def oldest_back_off(pod: KubeObject) -> Status | None:
     """Find the first container that sits in back-off, whatever for."""
     return next((s for s in statuses(pod) if _waiting(s).get("reason") in BACK_OFF), None)
 
@@ -135,11 +139,11 @@ def _mourner(pod: KubeObject) -> str:
     return next((str(o["uid"]) for o in owners if o.get("kind") == "Job"), uid_of(pod))
 
 
-def _waiting(status: Mapping[str, Any]) -> Mapping[str, Any]:
+def _waiting(status: Status) -> Mapping[str, Any]:
     return (status.get("state") or {}).get("waiting") or {}
 
 
-def _image(pod: KubeObject, status: Mapping[str, Any], events: Sequence[KubeObject]) -> Evidence:
+def _image(pod: KubeObject, status: Status, events: Sequence[KubeObject]) -> Evidence:
     waiting = _waiting(status)
     message = str(waiting.get("message", ""))
     said = [message, *(str(e.get("message", "")) for e in reversed(events) if _is_pull_failure(e, status))]
@@ -156,21 +160,22 @@ def _image(pod: KubeObject, status: Mapping[str, Any], events: Sequence[KubeObje
         message=short(f"image {_image_of(pod, status)}: {telling}"),
         command=kubectl(pod, "describe"),
         grace_s=0.0 if is_final else TRANSIENT_S,
+        remedy=Remedy.REMAKE_POD,
     )
 
 
-def _is_pull_failure(event: KubeObject, status: Mapping[str, Any]) -> bool:
+def _is_pull_failure(event: KubeObject, status: Status) -> bool:
     path = str(event.get("involvedObject", {}).get("fieldPath", ""))
     return event.get("reason") == "Failed" and path.endswith(f"{{{status['name']}}}")
 
 
-def _image_of(pod: KubeObject, status: Mapping[str, Any]) -> str:
+def _image_of(pod: KubeObject, status: Status) -> str:
     spec = pod.get("spec", {})
     containers = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
     return str(next((c.get("image") for c in containers if c["name"] == status["name"]), status.get("image", "")))
 
 
-def _config(pod: KubeObject, status: Mapping[str, Any]) -> Evidence:
+def _config(pod: KubeObject, status: Status) -> Evidence:
     message = str(_waiting(status).get("message", ""))
     return Evidence(
         thing=pod,
@@ -181,6 +186,7 @@ def _config(pod: KubeObject, status: Mapping[str, Any]) -> Evidence:
         message=short(message),
         command=describe_named(pod, message),
         grace_s=TRANSIENT_S if _CONFIG_PASSES.search(message) else AT_ONCE_S,
+        remedy=Remedy.REMAKE_POD,
     )
 
 
@@ -192,7 +198,7 @@ def describe_named(pod: KubeObject, message: str) -> str:
     return kubectl({"kind": named[1], "metadata": {**pod["metadata"], "name": named[2]}}, "describe")
 
 
-def _start(pod: KubeObject, status: Mapping[str, Any]) -> Evidence:
+def _start(pod: KubeObject, status: Status) -> Evidence:
     waiting = _waiting(status)
     message = str(waiting.get("message", ""))
     hint = f"; raise {memory_field(pod)}" if "OOM-killed" in message else ""
@@ -205,10 +211,11 @@ def _start(pod: KubeObject, status: Mapping[str, Any]) -> Evidence:
         message=short(message) + hint,
         command=kubectl(pod, "describe"),
         grace_s=AT_ONCE_S if _START_FINAL.search(message) else TRANSIENT_S,
+        remedy=Remedy.REMAKE_POD,
     )
 
 
-def _crash(pod: KubeObject, status: Mapping[str, Any], memory: Deaths) -> Evidence | None:
+def _crash(pod: KubeObject, status: Status, memory: Deaths) -> Evidence | None:
     """Tell of a container that is dead right now; how final that is, its earlier deaths say.
 
     One that runs again proves nothing yet, however often it died; one that ended well in a pod that may end neither.
@@ -235,6 +242,7 @@ def _crash(pod: KubeObject, status: Mapping[str, Any], memory: Deaths) -> Eviden
         grace_s=0.0 if is_final or (is_oom and times > 1) else NEVER_S,
         is_crash=True,
         log=LogTarget(pod["metadata"]["name"], status["name"], is_previous=is_backing_off),
+        remedy=Remedy.REMAKE_POD,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 
 from kolla_k8s.orchestrate.ready import KubeObject
 
@@ -22,6 +23,14 @@ NEVER_S = float("inf")
 """Worth a warning, never a verdict of its own."""
 
 MESSAGE_LIMIT = 600
+
+
+class Remedy(StrEnum):
+    """What a rerun may do about a proof that an earlier run left, so that Kubernetes tries again now."""
+
+    NONE = ""
+    REMAKE_POD = "delete the pod, so that its controller makes it anew without back-off"
+    NUDGE = "touch the object, so that its controller tries again at once"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +69,7 @@ class Evidence:
     warn_s: float = 0.0
     is_crash: bool = False
     log: LogTarget | None = None
+    remedy: Remedy = Remedy.NONE
 
     @property
     def place(self) -> str:

@@ -16,6 +16,7 @@ EVENT = Resource("", "v1", "events", "Event")
 CLAIM = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 CONFIG_MAP = Resource("", "v1", "configmaps", "ConfigMap")
 REPLICA_SET = Resource("apps", "v1", "replicasets", "ReplicaSet")
+STATEFUL_SET = Resource("apps", "v1", "statefulsets", "StatefulSet")
 JOB = Resource("batch", "v1", "jobs", "Job")
 
 ALWAYS_WATCHED = (
@@ -25,7 +26,7 @@ ALWAYS_WATCHED = (
     REPLICA_SET,
     JOB,
     Resource("apps", "v1", "deployments", "Deployment"),
-    Resource("apps", "v1", "statefulsets", "StatefulSet"),
+    STATEFUL_SET,
     Resource("apps", "v1", "daemonsets", "DaemonSet"),
     Resource("", "v1", "services", "Service"),
     Resource("batch", "v1", "cronjobs", "CronJob"),

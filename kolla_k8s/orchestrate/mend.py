@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 
+from kolla_k8s.errors import KollaK8sError
 from kolla_k8s.orchestrate.containers import oldest_back_off
-from kolla_k8s.orchestrate.kinds import CLAIM, CONFIG_MAP, JOB, POD
+from kolla_k8s.orchestrate.evidence import Evidence, Remedy
+from kolla_k8s.orchestrate.kinds import CLAIM, CONFIG_MAP, JOB, POD, STATEFUL_SET, resource_of
 from kolla_k8s.orchestrate.ready import KubeObject, holds
+from kolla_k8s.orchestrate.store import uid_of
 from kolla_k8s.ports import Cluster, Resource
 
 KEEP = "helm.sh/resource-policy"
+NUDGED = "kolla-k8s.io/nudged-at"
 SECRET = Resource("", "v1", "secrets", "Secret")
 
 
@@ -41,6 +46,37 @@ async def delete_stuck_pods(cluster: Cluster, namespace: str, service: str) -> l
             await cluster.delete(POD, about["name"], namespace, uid=about["uid"])
             gone.append(about["name"])
     return gone
+
+
+async def delete_unbound_sets(cluster: Cluster, namespace: str, service: str) -> list[str]:
+    """Delete a service's StatefulSets and claims when no claim was ever bound; give the names of what is gone.
+
+    Volumes that never came to be hold no data, and the templates of claims cannot be changed in place: this is how a
+    wrong storage class is mended. One bound claim, and nothing is touched.
+    """
+    labels = f"app.kubernetes.io/name={service}"
+    claims = await cluster.list(CLAIM, namespace, labels=labels)
+    if not claims or any(claim.get("spec", {}).get("volumeName") for claim in claims):
+        return []
+    gone = []
+    for resource in (STATEFUL_SET, CLAIM):
+        for thing in await cluster.list(resource, namespace, labels=labels):
+            about = thing["metadata"]
+            await cluster.delete(resource, about["name"], namespace, uid=about["uid"])
+            gone.append(f"{resource.kind} {about['name']}")
+    return gone
+
+
+async def apply_remedy(cluster: Cluster, proof: Evidence, wall_s: float) -> None:
+    """Make Kubernetes try again now what an earlier run left in back-off; that it cannot be done fails nothing."""
+    thing = proof.thing
+    name, namespace = thing["metadata"]["name"], thing["metadata"].get("namespace", "")
+    with contextlib.suppress(KollaK8sError):
+        if proof.remedy is Remedy.REMAKE_POD:
+            await cluster.delete(POD, name, namespace, uid=uid_of(thing))
+        elif proof.remedy is Remedy.NUDGE:
+            annotations = {NUDGED: f"{wall_s:.3f}"}
+            await cluster.patch(resource_of(thing), name, {"metadata": {"annotations": annotations}}, namespace)
 
 
 async def prune_config_maps(

@@ -77,7 +77,7 @@ def _step(wanted: Wanted, name: str, releases: Mapping[str, Release], named: Col
     release = releases.get(name)
     action, reason = _decide(request.digest, release)
     if name not in named and release is not None and action is Action.CHANGE:
-        action, reason = Action.UNCHANGED, "only checked: not among the services named"
+        action, reason = Action.CHECK, "only checked: not among the services named"
     elif name not in named and release is None:
         reason = "not installed, and needed"
     gates = tuple(

@@ -19,6 +19,7 @@ from kolla_k8s.orchestrate.evidence import (
     UNSCHEDULABLE_WARN_S,
     Evidence,
     LogTarget,
+    Remedy,
     kubectl,
     memory_field,
     short,
@@ -37,6 +38,7 @@ _MOUNT_FINAL = re.compile(
     r"|hostPath type check failed",
     re.IGNORECASE,
 )
+_VOLUME = re.compile(r"for volume \"([^\"]+)\"")
 _CLAIM_PASSES = re.compile(r"timed? ?out|deadline exceeded|unavailable|connection|try again|modified", re.IGNORECASE)
 _MOUNT_REASONS = frozenset({"FailedMount", "FailedAttachVolume", "FailedMapVolume", "FailedCreatePodSandBox"})
 _CLAIM_REASONS = frozenset({"ProvisioningFailed", "FailedBinding"})
@@ -77,6 +79,7 @@ def _of_claim(claim: KubeObject, events: Sequence[KubeObject]) -> Iterator[Evide
         message=short(message) + hint,
         command="kubectl get storageclass" if is_class_trouble else kubectl(claim, "describe"),
         grace_s=TRANSIENT_S if _CLAIM_PASSES.search(message) else AT_ONCE_S,
+        remedy=Remedy.NUDGE,
     )
 
 
@@ -94,6 +97,7 @@ def _of_maker(maker: KubeObject, events: Sequence[KubeObject]) -> Iterator[Evide
         message=short(message),
         command=_command_for_refusal(maker, message),
         grace_s=TRANSIENT_S if _WEBHOOK_PASSES.search(message) else AT_ONCE_S,
+        remedy=Remedy.NUDGE,
     )
 
 
@@ -142,7 +146,7 @@ def _of_mounts(pod: KubeObject, events: Sequence[KubeObject]) -> Iterator[Eviden
         return
     final = [event for event in troubles if _MOUNT_FINAL.search(str(event.get("message", "")))]
     telling = (final or troubles)[-1]
-    message = str(telling.get("message", ""))
+    message = _with_volume(pod, str(telling.get("message", "")))
     yield Evidence(
         thing=pod,
         source=uid_of(telling),
@@ -152,7 +156,20 @@ def _of_mounts(pod: KubeObject, events: Sequence[KubeObject]) -> Iterator[Eviden
         command=describe_named(pod, message) if final else kubectl(pod, "describe"),
         grace_s=AT_ONCE_S if final else UNSCHEDULABLE_S,
         warn_s=0.0 if final else UNSCHEDULABLE_WARN_S,
+        remedy=Remedy.REMAKE_POD,
     )
+
+
+def _with_volume(pod: KubeObject, message: str) -> str:
+    """Add what a volume is made of to a message that names only the volume: the key is missing in which Secret?"""
+    named = _VOLUME.search(message)
+    volumes = [v for v in pod.get("spec", {}).get("volumes") or () if named and v.get("name") == named[1]]
+    parts = [part for volume in volumes for part in (volume, *((volume.get("projected") or {}).get("sources") or ()))]
+    sources = [
+        f"Secret {part['secret'].get('secretName') or part['secret'].get('name')}" for part in parts if "secret" in part
+    ]
+    sources += [f"ConfigMap {part['configMap'].get('name')}" for part in parts if "configMap" in part]
+    return f"{message} (volume {named[1]}: {', '.join(sources)})" if named and sources else message
 
 
 def _has_begun(pod: KubeObject) -> bool:
@@ -176,6 +193,7 @@ def _of_old_pod(one: PodOf) -> Iterator[Evidence]:
             message=f"broken, of an old revision, and StatefulSet {one.workload['metadata']['name']} waits for it",
             command=kubectl(one.pod, "delete"),
             grace_s=TRANSIENT_S,
+            remedy=Remedy.REMAKE_POD,
         )
 
 

@@ -1,14 +1,18 @@
-"""What a run did, as data: for the live table, for plain lines, for JSON, all from the same rows."""
+"""What a run did, as data: for the live table, for plain lines, for JSON, all from the same rows.
+
+Apart from the run, so that every word an operator or a machine reads is made in one place, and the two cannot differ in
+content. Rows change while the run goes on; nothing in here prints, and nothing hides secrets: whoever prints does.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from kolla_k8s.model.plan import Plan, Step
+from kolla_k8s.model.plan import Action, Plan, Step
 
 
 class Phase(StrEnum):
@@ -19,6 +23,7 @@ class Phase(StrEnum):
     APPLYING = "helm applies"
     COMING_UP = "objects come up"
     GATING = "gates"
+    GOING = "pods go"
     GREEN = "green"
     FAILED = "failed"
     NOT_TRIED = "not tried"
@@ -42,7 +47,14 @@ class Cause:
 
 @dataclass(slots=True)
 class Row:
-    """One step as it goes: times are seconds since the run began, None for what has not happened."""
+    """One step as it goes: times are seconds since the run began, None for what has not happened.
+
+    Attributes:
+        waits_for: The object, container and reason it waits for, or the needs that are not green yet.
+        lost: Names of the steps whose failure kept this one from being tried.
+        repairs: What was gone or failed of an unchanged release, for which it was applied again.
+        evidence: Gate -> what it said last.
+    """
 
     step: Step
     phase: Phase = Phase.WAITING
@@ -53,9 +65,16 @@ class Row:
     gate_green_s: float | None = None
     failed_s: float | None = None
     cause: Cause | None = None
-    not_tried_because: str = ""
+    lost: tuple[str, ...] = ()
+    repairs: list[str] = field(default_factory=list)
     evidence: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+
+    @property
+    def not_tried_because(self) -> str:
+        """Why this step was not tried; empty when it was."""
+        what = "could not be removed" if self.step.action is Action.REMOVE else "did not become ready"
+        return f"{_list(self.lost)} {what}" if self.lost else ""
 
 
 @dataclass(slots=True)
@@ -85,13 +104,24 @@ class Report:
 
     def text(self) -> str:
         """What a person reads at the end: first causes first, then what they kept from being tried."""
-        failed = [line for row in self.rows.values() if row.phase is Phase.FAILED for line in failure_lines(row)]
-        lost = [row for row in self.rows.values() if row.phase is Phase.NOT_TRIED]
-        lines = [*failed, *(f"{row.step.name}: not tried, because {row.not_tried_because}" for row in lost)]
-        lines += [f"{r.step.name}: stopped before it was green" for r in self.rows.values() if r.phase is Phase.STOPPED]
+        failed = sorted(self._in(Phase.FAILED), key=lambda row: (row.failed_s or 0.0, row.step.name))
+        lines = [line for row in failed for line in failure_lines(row)]
+        lines += [f"{names}: not tried, because {why}" for why, names in self._not_tried().items()]
+        stopped = [row.step.name for row in self._in(Phase.STOPPED)]
+        lines += [f"{', '.join(stopped)}: stopped before it was green"] if stopped else []
         if self.is_green:
             lines.append(f"{len(self.rows)} services green after {self.took_s:.1f} s")
         return "\n".join(lines)
+
+    def _in(self, phase: Phase) -> list[Row]:
+        return [row for row in self.rows.values() if row.phase is phase]
+
+    def _not_tried(self) -> dict[str, str]:
+        """Map each reason to the names of the steps it kept away."""
+        names: dict[str, list[str]] = {}
+        for row in self._in(Phase.NOT_TRIED):
+            names.setdefault(row.not_tried_because, []).append(row.step.name)
+        return {why: ", ".join(some) for why, some in names.items()}
 
 
 def row_json(row: Row) -> dict[str, Any]:
@@ -109,6 +139,8 @@ def row_json(row: Row) -> dict[str, Any]:
         "gate_green": _rounded(row.gate_green_s),
         "failed": _rounded(row.failed_s),
         "gates": dict(row.evidence),
+        "waits_for": row.waits_for,
+        "repairs": list(row.repairs),
         "warnings": list(row.warnings),
         "not_tried_because": row.not_tried_because,
         "cause": None
@@ -136,11 +168,33 @@ def failure_lines(row: Row) -> list[str]:
 
 
 def table(rows: Sequence[Row]) -> list[tuple[str, str, str, str, str]]:
-    """Cells of the live table: service, action, state, seconds, what it waits for."""
+    """Cells of the live table: service, action, state, seconds, what it waits for and the chain behind that."""
+    by_name = {row.step.name: row for row in rows}
     return [
-        (row.step.name, row.step.action.value, row.phase.value, _seconds(row), row.waits_for or _said(row))
+        (
+            row.step.name,
+            row.step.action.value,
+            row.phase.value,
+            _seconds(row),
+            " < ".join(filter(None, chain(row, by_name))),
+        )
         for row in rows
     ]
+
+
+def chain(row: Row, rows: Mapping[str, Row]) -> Iterator[str]:
+    """Give what a step waits for, then what that waits for, down to what is really waited for.
+
+    A step that waits for several needs is explained by the first of them that has begun.
+    """
+    if row.phase is not Phase.WAITING:
+        yield row.waits_for or _said(row)
+        return
+    yield row.waits_for
+    needs = [rows[name] for name in row.step.needs if name in rows and rows[name].phase not in DONE]
+    begun = [need for need in needs if need.phase is not Phase.WAITING]
+    for need in (begun or needs)[:1]:
+        yield from chain(need, rows)
 
 
 def _said(row: Row) -> str:
@@ -154,6 +208,16 @@ def _seconds(row: Row) -> str:
         return ""
     end = row.gate_green_s or row.failed_s
     return f"{end - row.started_s:.1f} s" if end else "..."
+
+
+def _list(names: Sequence[str]) -> str:
+    """Write names as people do.
+
+    >>> _list(["keystone", "mariadb", "rabbitmq"])
+    'keystone, mariadb and rabbitmq'
+    """
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _rounded(seconds: float | None) -> float | None:

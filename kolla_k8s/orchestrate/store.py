@@ -87,6 +87,11 @@ class Store:
         for event in self._events.pop(uid_of(thing), {}):
             self._changed.pop(event, None)
 
+    def take_as_completed(self, job: KubeObject, namespace: str) -> None:
+        """Remember a Job that is gone as completed, because something else records its work as done."""
+        done = {"conditions": [{"type": "Complete", "status": "True"}]}
+        self._completed[key_of(job, namespace)] = {**job, "status": done}
+
     def get(self, key: Key) -> KubeObject | None:
         """Find an object by its name; a Job that completed and is gone still counts."""
         return self._by_key.get(key) or self._completed.get(key)
@@ -99,6 +104,10 @@ class Store:
         """List the objects of one kind that say they belong to a release."""
         found = (self._by_uid[uid] for uid in self._of_release.get((namespace, release), ()))
         return [thing for thing in found if group_kind(thing) == kind]
+
+    def all_of_release(self, namespace: str, release: str) -> list[KubeObject]:
+        """List every object of a release, those too that only belong to it through their owners."""
+        return [thing for thing in self._by_uid.values() if self.release_of(thing) == (namespace, release)]
 
     def events(self, uid: str) -> tuple[KubeObject, ...]:
         """Give the events about an object, the one that changed last at the end."""

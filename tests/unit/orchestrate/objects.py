@@ -107,3 +107,67 @@ def daemon_set(name: str = "agent", *, want: int = 1, strategy: str = "RollingUp
 def job(name: str = "boot", *conditions: Thing, **status: Any) -> Thing:
     """A Job with these conditions."""
     return thing("Job", name, "batch/v1", spec={}, status={"conditions": list(conditions), **status})
+
+
+def pod(name: str = "api-1", *, owner: Thing | None = None, statuses: list[Thing] | None = None, **more: Any) -> Thing:
+    """A pod that is pending, with these container statuses; ``init`` gives those of its init containers."""
+    meta: Thing = {"labels": labels("keystone") | more.pop("labels", {}), "creationTimestamp": more.pop("born", "1")}
+    if owner is not None:
+        meta |= owned_by(owner)
+    status = {"phase": more.pop("phase", "Pending"), "conditions": more.pop("conditions", [])}
+    status |= {"containerStatuses": statuses or [], "initContainerStatuses": more.pop("init", [])}
+    spec = more.pop("spec", {"containers": [{"name": "api", "image": "registry/keystone:1"}]})
+    return thing("Pod", name, meta=meta | more.pop("meta", {}), spec=spec, status=status, **more)
+
+
+def waits(reason: str, message: str = "", name: str = "api", **more: Any) -> Thing:
+    """A container that waits."""
+    return {"name": name, "ready": False, "state": {"waiting": {"reason": reason, "message": message}}, **more}
+
+
+def runs(name: str = "api", *, ready: bool = False, **more: Any) -> Thing:
+    """A container that runs."""
+    return {"name": name, "ready": ready, "state": {"running": {}}, **more}
+
+
+def ended(exit_code: int, reason: str = "Error", name: str = "api", life: str = "1", **more: Any) -> Thing:
+    """A container that has ended."""
+    message = {"message": more.pop("message")} if "message" in more else {}
+    how = {"exitCode": exit_code, "reason": reason, "containerID": life, **message}
+    return {"name": name, "ready": False, "state": {"terminated": how}, **more}
+
+
+def crashing(exit_code: int, restarts: int, name: str = "api", reason: str = "Error") -> Thing:
+    """A container in back-off after a crash."""
+    last = {"terminated": {"exitCode": exit_code, "reason": reason, "containerID": f"life-{restarts}"}}
+    return waits("CrashLoopBackOff", "back-off", name=name, restartCount=restarts, lastState=last)
+
+
+def event(about: Thing, reason: str, message: str = "", **more: Any) -> Thing:
+    """An event about an object; one with the same reason and ``uid`` replaces the one before."""
+    uid = more.pop("uid", f"event-{reason}-{about['metadata']['uid']}")
+    subject = {"kind": about["kind"], "uid": about["metadata"]["uid"], "name": about["metadata"]["name"]}
+    return thing(
+        "Event",
+        uid,
+        meta={"uid": uid},
+        involvedObject=subject | more.pop("subject", {}),
+        reason=reason,
+        message=message,
+        type=more.pop("type", "Warning"),
+        **more,
+    )
+
+
+def claim(name: str = "data-db-0", *, storage_class: str | None = "standard", phase: str = "Pending") -> Thing:
+    """A claim for a volume."""
+    spec = {"storageClassName": storage_class} if storage_class else {}
+    return thing("PersistentVolumeClaim", name, spec=spec, status={"phase": phase})
+
+
+def replica_set(owner: Thing, name: str = "api-rs", *, want: int = 1, have: int = 1) -> Thing:
+    """The ReplicaSet that a Deployment made of its template."""
+    template = owner["spec"]["template"]
+    told = {**template["metadata"].get("labels", {}), "pod-template-hash": name}
+    spec = {"replicas": want, "template": {**template, "metadata": {"labels": told}}}
+    return thing("ReplicaSet", name, "apps/v1", meta=owned_by(owner), spec=spec, status={"replicas": have})

@@ -107,7 +107,7 @@ def test_failure_stops_only_what_depends_on_it():
 
     phases = {name: row.phase for name, row in report.rows.items()}
     assert {"a": Phase.FAILED, "b": Phase.NOT_TRIED, "c": Phase.NOT_TRIED, "d": Phase.GREEN} == phases
-    assert "c: not tried, because b did not become ready" in report.text()
+    assert "b, c: not tried, because a did not become ready" in report.text()
     assert "denied by policy" in report.text()
     assert not report.is_green
 
