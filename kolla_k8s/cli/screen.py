@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from kolla_k8s.orchestrate.report import DONE, Phase, Report, Row, table
+from kolla_k8s.orchestrate.report import DONE, Phase, Report, Row, table, took
 
 HEAD = ("service", "action", "state", "time", "waits for")
 
@@ -74,7 +74,7 @@ def _line(row: Row) -> str:
         Phase.FAILED: row.failed_s,
     }.get(row.phase)
     seconds = f"{at:7.1f} s  " if at is not None else "           "
-    said = "; ".join(row.evidence.values()) if row.phase is Phase.GREEN else ""
+    said = "; ".join([f"took {took(row)}", *row.evidence.values()]) if row.phase is Phase.GREEN else ""
     why = f" ({row.step.reason})" if row.phase in {Phase.APPLYING, Phase.CHECKING} else ""
     warning = f"; warning: {row.warnings[-1]}" if row.warnings and row.phase not in DONE else ""
     return f"{seconds}{row.step.name}: {row.phase.value}{why}{': ' + said if said else ''}{warning}"

@@ -175,7 +175,7 @@ def table(rows: Sequence[Row]) -> list[tuple[str, str, str, str, str]]:
             row.step.name,
             row.step.action.value,
             row.phase.value,
-            _seconds(row),
+            took(row),
             " < ".join(filter(None, chain(row, by_name))),
         )
         for row in rows
@@ -203,7 +203,8 @@ def _said(row: Row) -> str:
     return row.not_tried_because or "; ".join(row.evidence.values())
 
 
-def _seconds(row: Row) -> str:
+def took(row: Row) -> str:
+    """How long a step worked, as a person reads it; empty when it did not begin."""
     if row.started_s is None:
         return ""
     end = row.gate_green_s or row.failed_s

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -12,14 +13,22 @@ from typing import Any
 
 import pytest
 
+from kolla_k8s.cli.cloud import Source, load_cloud
+from kolla_k8s.model.service import SecretKind
+from kolla_k8s.orchestrate.secrets import secret_specs
+from kolla_k8s.yamlio import dump
 from sandbox.api import Api
 from sandbox.cluster import down, up
 from sandbox.images.build import build
 from sandbox.layout import Layout, layout
+from tests.e2e.sampler import Sampler
 
 ROOT = Path(__file__).parents[2]
 TOOL = str(Path(sys.executable).parent / "kolla-k8s")
 SITE = str(ROOT / "values/sites/sandbox.yaml")
+SPACE = "/api/v1/namespaces/openstack"
+MARKER = "Mk7q"
+NASTY = "@:/%$'\"\\;# x"
 
 
 @dataclass(frozen=True)
@@ -30,20 +39,20 @@ class Sandbox:
     api: Api
     kubeconfig: str
 
-    def run(self, *command: str, timeout_s: float = 400) -> subprocess.CompletedProcess[str]:
-        """Run a command against it."""
-        environment = {**os.environ, "KUBECONFIG": self.kubeconfig}
+    def run(self, *command: str, timeout_s: float = 400, **more: str) -> subprocess.CompletedProcess[str]:
+        """Run a command against it; ``more`` adds to its environment."""
+        environment = {**os.environ, "KUBECONFIG": self.kubeconfig, **more}
         return subprocess.run(
             command, env=environment, capture_output=True, text=True, timeout=timeout_s, check=False, cwd=ROOT
         )
 
-    def tool(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def tool(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         """Run kolla-k8s."""
-        return self.run(TOOL, *arguments)
+        return self.run(TOOL, *arguments, **more)
 
-    def install(self, *arguments: str) -> dict[str, Any]:
+    def install(self, *arguments: str, **more: str) -> dict[str, Any]:
         """Install, expect success, and give the report."""
-        done = self.tool("install", "--values", SITE, "--output", "json", *arguments)
+        done = self.tool("install", "--values", SITE, "--output", "json", *arguments, **more)
         assert 0 == done.returncode, done.stderr
         return json.loads(done.stdout)
 
@@ -62,7 +71,7 @@ class Sandbox:
 def sandbox():
     """Images, and a cluster that is gone afterwards."""
     build()
-    at = layout("test")
+    at = layout(os.environ.get("SANDBOX", "test"))
     down(at)
     about = up(at)
     port = int(json.loads(at.kubeconfig.read_text())["clusters"][0]["cluster"]["server"].rpartition(":")[2])
@@ -70,10 +79,49 @@ def sandbox():
     down(at)
 
 
+def steps_of(report: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Steps of a report by name."""
+    return {step["name"]: step for step in report["steps"]}
+
+
+def secret_values(api: Api) -> set[str]:
+    """Everything that lies in the cloud's Secrets."""
+    found = set()
+    for secret in api.items(f"{SPACE}/secrets"):
+        if secret["type"] == "Opaque":
+            found |= {base64.b64decode(value).decode() for value in secret["data"].values()}
+    return {value for value in found if len(value) > 8}
+
+
 @pytest.fixture(scope="session")
-def first_install(sandbox):
+def passwords(tmp_path_factory):
+    """An export in which every password holds a marker and all characters that some format takes for its own."""
+    cloud = load_cloud(Source([Path(SITE)], []))
+    given: dict[str, dict[str, str]] = {}
+    for spec in secret_specs(cloud.catalog, cloud.wanted.values, cloud.wanted.namespaces):
+        for key, kind in spec.keys.items():
+            if kind is SecretKind.PASSWORD:
+                given.setdefault(spec.name, {})[key] = f"{MARKER}{len(given)}{key}{NASTY}"
+    file = tmp_path_factory.mktemp("secrets") / "passwords.yaml"
+    file.write_text(dump(given))
+    return file
+
+
+@pytest.fixture(scope="session")
+def watched(sandbox, passwords, tmp_path_factory):
+    """Report of the install on the empty cluster, and every process and temporary file that held a marker meanwhile."""
+    made = sandbox.tool("secrets", "init", "--values", SITE, "--from", str(passwords))
+    assert 0 == made.returncode, made.stderr
+    folder = tmp_path_factory.mktemp("tmp")
+    with Sampler([MARKER], [folder]) as sampler:
+        report = sandbox.install(TMPDIR=str(folder), XDG_CACHE_HOME=str(folder))
+    return report, sampler
+
+
+@pytest.fixture(scope="session")
+def first_install(watched):
     """Report of the install on the empty cluster."""
-    return sandbox.install()
+    return watched[0]
 
 
 @pytest.fixture

@@ -1,0 +1,168 @@
+"""What goes wrong in real clusters: named with object, reason and next command, and mended by the same command."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+
+import pytest
+
+from tests.e2e.conftest import ROOT, SITE, SPACE, TOOL
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+
+def own_cloud(name, *more):
+    """Options of a small cloud beside the big one."""
+    spaces = ("--set", f"namespaces.control={name}", "--set", f"namespaces.node={name}-node", "--set", f"name={name}")
+    return ("--values", SITE, "-o", "text", *spaces, *more)
+
+
+@contextlib.contextmanager
+def standing(api, path, thing):
+    """An object that stands for the length of a block."""
+    api.create(path, thing)
+    try:
+        yield
+    finally:
+        api.ask("DELETE", f"{path}/{thing['metadata']['name']}")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def unschedulable(sandbox):
+    """An install that asks for more than the node has; it takes two minutes, so it goes on beside the other tests."""
+    options = own_cloud("full", "--set", "services.memcached.workloads.server.resources.cpu=900")
+    environment = {**os.environ, "KUBECONFIG": sandbox.kubeconfig}
+    command = [TOOL, "install", "memcached", *options]
+    return subprocess.Popen(command, env=environment, stdout=-1, stderr=-1, text=True, cwd=ROOT)
+
+
+def test_pod_that_no_node_takes_is_warned_of_and_then_given_up(sandbox, unschedulable):
+    """
+    A warning first, as an autoscaler may be at work; then the scheduler's own words.
+    """
+    stdout, stderr = unschedulable.communicate()
+
+    assert 1 == unschedulable.returncode
+    assert "warning: Pod memcached-0: Unschedulable" in stdout
+    assert "Insufficient cpu" in stderr
+    assert "kubectl -n full describe pod memcached-0" in stderr
+    mended = sandbox.tool("install", "memcached", *own_cloud("full"))
+    assert 0 == mended.returncode, mended.stderr
+
+
+def test_wrong_image_is_named_and_mended_by_the_same_command(cloud):
+    """
+    The object, the reason and the next command; then the same command without the mistake ends green.
+    """
+    wrong = "services.memcached.images.memcached=registry.sandbox:5000/openstack.kolla/nothing:1"
+
+    failed = cloud.tool("install", "--values", SITE, "--output", "text", "--set", wrong)
+
+    assert 1 == failed.returncode
+    assert "memcached: Pod memcached-0" in failed.stderr
+    assert "nothing:1" in failed.stderr
+    assert "kubectl -n openstack describe pod memcached-0" in failed.stderr
+    assert "green" == cloud.install()["outcome"]
+
+
+def test_quota_is_quoted_and_the_same_command_goes_on_without_it(cloud):
+    """
+    What refuses the pods is said in its own words; what it said before is no verdict once it is gone.
+    """
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "tight"}, "spec": {"hard": {"pods": 1}}}
+    command = ("install", "--values", SITE, "-o", "text", "--set", "services.keystone.workloads.api.replicas=2")
+    with standing(cloud.api, f"{SPACE}/resourcequotas", quota):
+        failed = cloud.tool(*command)
+
+    again = cloud.tool(*command)
+
+    assert 1 == failed.returncode
+    assert "exceeded quota: tight" in failed.stderr
+    assert "describe resourcequota" in failed.stderr
+    assert 0 == again.returncode, again.stderr
+    cloud.install()
+
+
+def test_bootstrap_step_that_fails_shows_its_last_lines(cloud):
+    """
+    A schema step that cannot work: its container, its words, and green again when the cause is gone.
+    """
+    wrong = r"services.keystone.config.keystone\.conf.database.connection=mysql+pymysql://keystone@nowhere.invalid/x"
+    retries = r"services.keystone.config.keystone\.conf.database.max_retries=1"
+
+    failed = cloud.tool("install", "--values", SITE, "--output", "text", "--set", wrong, "--set", retries)
+
+    assert 1 == failed.returncode
+    assert "keystone-bootstrap-" in failed.stderr
+    assert "schema-expand" in failed.stderr
+    assert "nowhere.invalid" in failed.stderr
+    assert "green" == cloud.install()["outcome"]
+
+
+def test_claim_without_a_class_is_named_and_made_anew_with_one(sandbox):
+    """
+    Templates of claims cannot be changed in place; volumes that never came to be hold nothing.
+    """
+    failed = sandbox.tool("install", "mariadb", *own_cloud("classless", "--set", "storage.class=nowhere"))
+
+    assert 1 == failed.returncode
+    assert "PersistentVolumeClaim data-mariadb-0" in failed.stderr
+    assert "nowhere" in failed.stderr
+    assert "kubectl get storageclass" in failed.stderr
+    mended = sandbox.tool("install", "mariadb", *own_cloud("classless"))
+    assert 0 == mended.returncode, mended.stderr
+    sandbox.tool("uninstall", "--delete-data", *own_cloud("classless"))
+
+
+def test_pod_that_admission_refuses_is_explained_in_its_words(sandbox):
+    """
+    A policy of the cluster's owner: its message, and the object that could not make its pods.
+    """
+    rule = {"expression": "false", "message": "memcached is not for this cluster"}
+    pods = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
+    about = {"apiVersion": "admissionregistration.k8s.io/v1", "metadata": {"name": "no-caches"}}
+    policy = {
+        **about,
+        "kind": "ValidatingAdmissionPolicy",
+        "spec": {"failurePolicy": "Fail", "matchConstraints": {"resourceRules": [pods]}, "validations": [rule]},
+    }
+    where = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "refused"}}}
+    binding = {
+        **about,
+        "kind": "ValidatingAdmissionPolicyBinding",
+        "spec": {"policyName": "no-caches", "validationActions": ["Deny"], "matchResources": where},
+    }
+    path = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolic"
+    with standing(sandbox.api, f"{path}ies", policy), standing(sandbox.api, f"{path}ybindings", binding):
+        failed = sandbox.tool("install", "memcached", *own_cloud("refused"))
+
+    assert 1 == failed.returncode
+    assert "StatefulSet memcached: FailedCreate" in failed.stderr
+    assert "memcached is not for this cluster" in failed.stderr
+    mended = sandbox.tool("install", "memcached", *own_cloud("refused"))
+    assert 0 == mended.returncode, mended.stderr
+
+
+def test_key_that_vanished_from_a_secret_is_named(cloud):
+    """
+    The Secret and the key; with the key back, the same command goes on.
+    """
+    cloud.tool("uninstall", "keystone", "mariadb", "--values", SITE, "-o", "text")
+    path, merge = f"{SPACE}/secrets/keystone-secrets", "application/merge-patch+json"
+    _, whole = cloud.api.ask("GET", path)
+    environment = {**os.environ, "KUBECONFIG": cloud.kubeconfig}
+    command = [TOOL, "install", "--values", SITE, "-o", "text"]
+    running = subprocess.Popen(command, env=environment, stdout=-1, stderr=-1, text=True, cwd=ROOT)
+    for line in running.stdout:
+        if "mariadb: helm applies" in line:
+            cloud.api.ask("PATCH", path, {"data": {"admin-password": None}}, merge)
+    stderr = running.stderr.read()
+    running.wait()
+    cloud.api.ask("PATCH", path, {"data": whole["data"]}, merge)
+
+    assert 1 == running.returncode
+    assert "non-existent secret key: admin-password" in stderr
+    assert "kubectl -n openstack describe secret keystone-secrets" in stderr
+    assert "green" == cloud.install()["outcome"]
