@@ -13,7 +13,7 @@ WORDS = frozenset({"secret", "host", "port", "members", "hosts", "count", "url",
     "each",
     "fact",
 }
-FILTERS = frozenset({"url", "sql", "percent", "default", "public"})
+FILTERS = frozenset({"url", "sql", "percent", "default", "public", "wrap"})
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -45,6 +45,19 @@ class GateSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaveSpec:
+    """How members of a cluster go for good before there are fewer: this command in each of those beyond the wanted.
+
+    Attributes:
+        members: How many members are wanted; pods of this ordinal and above leave.
+    """
+
+    workload: str
+    command: tuple[str, ...]
+    members: int
+
+
+@dataclass(frozen=True, slots=True)
 class HelmRequest:
     """One ``helm upgrade --install``: what to install, where, with which values (one dict, already merged)."""
 
@@ -63,6 +76,7 @@ class Step:
     Attributes:
         needs: Names of steps whose gates must be green before this one starts.
         reason: Why the action is what it is, for people.
+        leave: How members go that are no longer wanted; None when they just may.
     """
 
     name: str
@@ -71,6 +85,7 @@ class Step:
     needs: tuple[str, ...]
     request: HelmRequest
     gates: tuple[GateSpec, ...] = ()
+    leave: LeaveSpec | None = None
 
 
 @dataclass(frozen=True, slots=True)

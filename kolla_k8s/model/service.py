@@ -278,9 +278,10 @@ class Prepare(Strict):
 
 
 class Peers(Strict):
-    """How members of a cluster find each other: ports only they use, and whether addresses come before readiness."""
+    """How members of a cluster live together: ports only they use, and how one goes for good."""
 
     ports: dict[Name, Port] = {}
+    leave: Argv = Field(default=[], description="run in a member that scaling down is about to take away")
 
 
 class Roll(Strict):

@@ -81,7 +81,11 @@ async def _mariadb(gates: Gates, _step: Step, gate: GateSpec, pods: list[KubeObj
 
 
 async def _rabbitmq(gates: Gates, _step: Step, gate: GateSpec, pods: list[KubeObject]) -> GateResult:
-    return await gates.run(pods[0], gate, "rabbitmq", {"members": len(pods)})
+    for pod in reversed(pods):
+        found = await gates.run(pod, gate, "rabbitmq", {"members": len(pods), "publishes": pod is pods[0]})
+        if not found.is_green:
+            break
+    return found
 
 
 async def _memcached(gates: Gates, step: Step, gate: GateSpec, pods: list[KubeObject]) -> GateResult:

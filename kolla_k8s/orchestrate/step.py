@@ -20,6 +20,7 @@ from kolla_k8s.orchestrate.gate import GateResult
 from kolla_k8s.orchestrate.inventory import Inventory
 from kolla_k8s.orchestrate.judge import Judge, Judgement, progress_of
 from kolla_k8s.orchestrate.logline import LOG_PERIOD_S, LogLine
+from kolla_k8s.orchestrate.members import let_leave
 from kolla_k8s.orchestrate.mend import (
     apply_remedy,
     delete_failed_jobs,
@@ -194,6 +195,8 @@ class Carrier:
 
     async def _upgrade(self) -> list[KubeObject]:
         """Upgrade; sets whose volumes never came to be are made anew when their template must change."""
+        if self._row.step.leave is not None:
+            await let_leave(self._means.cluster, self._request.namespace, self._row.step.name, self._row.step.leave)
         try:
             return await self._means.helm.upgrade_install(self._request)
         except RefusedError as error:

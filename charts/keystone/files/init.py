@@ -132,6 +132,8 @@ def _filtered(value, names):
             value = str(int(float(value) * float(argument) / 100))
         elif word == "default":
             value = value or argument
+        elif word == "wrap":
+            value = ",".join(argument.replace("*", item) for item in value.split(","))
         else:
             raise SystemExit(f"placeholder filter {word!r} is not known")
     return value

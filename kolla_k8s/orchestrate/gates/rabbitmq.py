@@ -3,32 +3,37 @@
 import base64
 import http.client
 import json
+import os
 import time
 
 QUEUE = "gate"
 
 
 def check(arguments):
-    """Evidence, or SystemExit with what is wrong."""
+    """Evidence, or SystemExit with what is wrong; a member that only looks publishes nothing."""
     with open("/etc/kolla-k8s/gate.json", encoding="utf-8") as file:
         login = json.load(file)
-    ask = _asker(login)
-    nodes = ask("GET", "nodes")
+    nodes = _asker(login, os.environ["POD_IP"])("GET", "nodes")
     down = [node["name"] for node in nodes if not node["running"]]
     alarms = [
         f"{node['name']}: {kind}" for node in nodes for kind in ("mem_alarm", "disk_free_alarm") if node.get(kind)
     ]
-    if down or alarms or len(nodes) != arguments["members"]:
-        raise SystemExit(f"{len(nodes)} of {arguments['members']} nodes; down: {down}; alarms: {alarms}")
-    vhost = login["vhost"]
+    partitions = sorted({name for node in nodes for name in node.get("partitions", ())})
+    if down or alarms or partitions or len(nodes) != arguments["members"]:
+        count = f"{len(nodes)} of {arguments['members']} nodes"
+        raise SystemExit(f"{count}; down: {down}; alarms: {alarms}; partitioned: {partitions}")
+    if arguments["publishes"]:
+        _publish(_asker(login, login["host"]), login["vhost"], arguments["nonce"])
+    return f"{len(nodes)} nodes without alarm; a confirmed message was consumed from a quorum queue"
+
+
+def _publish(ask, vhost, nonce):
     ask("PUT", f"queues/{vhost}/{QUEUE}", {"durable": True, "arguments": {"x-queue-type": "quorum"}})
-    nonce = arguments["nonce"]
     body = {"properties": {"delivery_mode": 2}, "routing_key": QUEUE, "payload": nonce, "payload_encoding": "string"}
     if not ask("POST", f"exchanges/{vhost}/amq.default/publish", body)["routed"]:
         raise SystemExit("a published message was not confirmed")
     if not _consumed(ask, vhost, nonce):
         raise SystemExit("a confirmed message did not come back")
-    return f"{len(nodes)} nodes without alarm; a confirmed message was consumed from a quorum queue"
 
 
 def _consumed(ask, vhost, nonce):
@@ -40,12 +45,12 @@ def _consumed(ask, vhost, nonce):
     return False
 
 
-def _asker(login):
+def _asker(login, host):
     secret = base64.b64encode(f"{login['username']}:{login['password']}".encode()).decode()
     headers = {"Authorization": f"Basic {secret}", "Content-Type": "application/json"}
 
     def ask(method, path, body=None):
-        connection = http.client.HTTPConnection(login["host"], 15672, timeout=10)
+        connection = http.client.HTTPConnection(host, 15672, timeout=10)
         connection.request(method, "/api/" + path, json.dumps(body) if body else None, headers)
         answer = connection.getresponse()
         text = answer.read().decode()
