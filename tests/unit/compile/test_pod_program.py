@@ -50,6 +50,10 @@ def facts(tmp_path, monkeypatch):
             "${members:memcached}",
             "memcached-0.memcached-peers.openstack.svc:11211,memcached-1.memcached-peers.openstack.svc:11211",
         ),
+        (
+            "${hosts:memcached|wrap='a@*'}",
+            "'a@memcached-0.memcached-peers.openstack.svc','a@memcached-1.memcached-peers.openstack.svc'",
+        ),
         ("${url:keystone|public}", "http://keystone.openstack.svc:5000/v3"),
         ("${site:region}", "RegionOne"),
         ("$my_ip and ${not a placeholder}", "$my_ip and ${not a placeholder}"),
