@@ -51,5 +51,5 @@ def test_member_that_cannot_leave_keeps_the_others_where_they_are():
     cluster = a_cluster(3)
     cluster.on_exec = lambda _call: ExecResult(1, "", "node is quorum critical")
 
-    with pytest.raises(RefusedError, match="rabbitmq-2.*quorum critical"):
+    with pytest.raises(RefusedError, match=r"rabbitmq-2.*quorum critical"):
         run(let_leave(cluster, "openstack", "rabbitmq", LeaveSpec("server", LEAVE, 1)))
