@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import secrets
 import shlex
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from getpass import getuser
 from typing import Any
 
 from kolla_k8s.adapters.clock import SystemClock
 from kolla_k8s.adapters.helm import HelmProgram, Runner, default_home
 from kolla_k8s.adapters.kube import KubeCluster, connect
+from kolla_k8s.adapters.process import identity, is_gone
 from kolla_k8s.adapters.releases import releases
 from kolla_k8s.cli.cloud import Cloud
 from kolla_k8s.errors import InterruptedRunError, TerminatedRunError
-from kolla_k8s.orchestrate.lease import Holder
+from kolla_k8s.orchestrate.lease import Claim, Holder
 from kolla_k8s.ports import Release
 from kolla_k8s.redact import Redactor
 
@@ -96,8 +93,8 @@ class Signals:
             raise InterruptedRunError(text)
 
 
-def holder() -> Holder:
-    """Who we are, for the Lease: no option's value is shown, it could be a secret."""
+def claim(cloud: Cloud) -> Claim:
+    """The hold of a cloud, for this process: no option's value is shown in it, it could be a secret."""
     words = [word.partition("=")[0] if word.startswith("-") else word for word in sys.argv[1:]]
-    who = f"{getuser()}@{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
-    return Holder(who, shlex.join(["kolla-k8s", *words])[:200])
+    holder = Holder(identity(), shlex.join(["kolla-k8s", *words])[:200])
+    return Claim(cloud.wanted.cloud, cloud.wanted.namespaces["control"], holder, is_gone)

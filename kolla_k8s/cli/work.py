@@ -10,15 +10,15 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from kolla_k8s.adapters.releases import unlock
+from kolla_k8s.adapters.releases import unlock as unlock_release
 from kolla_k8s.cli.cloud import Cloud, Source, load_cloud
 from kolla_k8s.cli.screen import Screen
-from kolla_k8s.cli.session import Session, Signals, Target, holder, opened
+from kolla_k8s.cli.session import Session, Signals, Target, claim, opened
 from kolla_k8s.errors import DidNotComeUpError, HeldError
 from kolla_k8s.model.plan import Plan
 from kolla_k8s.orchestrate.bundle import collect
 from kolla_k8s.orchestrate.gate import Gates
-from kolla_k8s.orchestrate.lease import Claim, hold
+from kolla_k8s.orchestrate.lease import hold, unlock
 from kolla_k8s.orchestrate.mend import delete_data, delete_kept
 from kolla_k8s.orchestrate.observe import observing
 from kolla_k8s.orchestrate.plan import build_plan, build_removal
@@ -67,13 +67,13 @@ async def install_cloud(
     async with opened(target) as session:
         await session.helm.version()
         await ensure_namespaces(session.cluster, cloud.wanted.namespaces)
-        async with hold(session.cluster, session.clock, _claim(cloud)) as lost:
+        async with hold(session.cluster, session.clock, claim(cloud)) as lost:
             specs = secret_specs(cloud.catalog, cloud.wanted.values, cloud.wanted.namespaces)
             await ensure_secrets(session.cluster, specs)
             await _learn(session, cloud)
             found = await session.releases(cloud)
             for release in found.values():
-                await unlock(session.cluster, release)
+                await unlock_release(session.cluster, release)
             plan = build_plan(cloud.wanted, found)
             await _carry_out(session, cloud, plan, output, patience_s, lost)
 
@@ -85,10 +85,18 @@ async def uninstall_cloud(
     cloud = load_cloud(source, services)
     async with opened(target) as session:
         await session.helm.version()
-        async with hold(session.cluster, session.clock, _claim(cloud)) as lost:
+        async with hold(session.cluster, session.clock, claim(cloud)) as lost:
             plan = build_removal(cloud.wanted, await session.releases(cloud))
             await _carry_out(session, cloud, plan, output, 600.0, lost)
             await _clean(session, cloud, services, is_data_too=delete_data)
+
+
+async def unlock_cloud(source: Source, target: Target, *, is_forced: bool) -> None:
+    """Take the hold from a run that is dead."""
+    cloud = load_cloud(source)
+    async with opened(target) as session:
+        who = await unlock(session.cluster, session.clock, claim(cloud), is_forced=is_forced)
+    sys.stdout.write(f"cloud {cloud.wanted.cloud}: {f'taken from {who}' if who else 'nobody held it'}\n")
 
 
 async def _clean(session: Session, cloud: Cloud, services: Sequence[str], *, is_data_too: bool) -> None:
@@ -97,10 +105,6 @@ async def _clean(session: Session, cloud: Cloud, services: Sequence[str], *, is_
             await delete_kept(session.cluster, namespace, name)
             if is_data_too:
                 await delete_data(session.cluster, namespace, name)
-
-
-def _claim(cloud: Cloud) -> Claim:
-    return Claim(cloud.wanted.cloud, cloud.wanted.namespaces["control"], holder())
 
 
 async def _learn(session: Session, cloud: Cloud) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -42,11 +42,16 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The Lease to hold: its name and namespace, and who holds it."""
+    """The Lease to hold: its name and namespace, and who holds it.
+
+    Attributes:
+        is_gone: Knows for certain that the process of a holder's identity has ended; then nobody waits for it.
+    """
 
     cloud: str
     namespace: str
     holder: Holder
+    is_gone: Callable[[str], bool] = lambda _identity: False
 
     @property
     def name(self) -> str:
@@ -96,11 +101,29 @@ async def _acquire(cluster: Cluster, clock: Clock, claim: Claim) -> tuple[KubeOb
         raise HeldError(_who(clock, winner or {}, claim)) from None
 
 
+async def unlock(cluster: Cluster, clock: Clock, claim: Claim, *, is_forced: bool = False) -> str:
+    """Take the hold away from a run that is dead; gives who held it, empty when nobody did.
+
+    Raises:
+        HeldError: When the holder gave a sign within ``DURATION_S`` and this is not forced.
+    """
+    lease = await cluster.get(LEASES, claim.name, claim.namespace)
+    who = str(lease["spec"].get("holderIdentity") or "") if lease else ""
+    if lease is None or not who:
+        return ""
+    if not is_forced and not claim.is_gone(who) and abs(_age_s(clock, lease, "renewTime")) < DURATION_S:
+        raise HeldError(_who(clock, lease, claim))
+    await cluster.replace(LEASES, {**lease, "spec": {**lease["spec"], "holderIdentity": ""}}, claim.namespace)
+    return who
+
+
 async def _outlive(cluster: Cluster, clock: Clock, claim: Claim, seen: KubeObject) -> KubeObject | None:
     """The Lease of a holder that is seen to be dead (or has gone); HeldError for one that lives.
 
     The wall clock only shortens the wait of whoever will be refused anyway: a wrong one never takes a Lease.
     """
+    if claim.is_gone(seen["spec"]["holderIdentity"]):
+        return seen
     if abs(_age_s(clock, seen, "renewTime")) < DURATION_S:
         raise HeldError(_who(clock, seen, claim))
     began_s = clock.monotonic()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import http.server
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -132,16 +135,36 @@ def test_publishing_twice_is_quiet_and_a_changed_chart_is_refused(tmp_path):
 
 
 @pytest.mark.helm
-def test_helm_pulls_from_a_published_folder(tmp_path):
+def test_helm_adds_a_published_folder_and_renders_from_it(tmp_path):
     """
-    The index is helm's own format.
+    Served by any web server: the index is helm's own format.
     """
     target = tmp_path / "repository"
     run("publish", "--to", str(target))
+    handler = functools.partial(Quiet, directory=str(target))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            added = helm(tmp_path, "repo", "add", "ours", f"http://127.0.0.1:{server.server_address[1]}")
+            shown = helm(tmp_path, "template", "keystone", "ours/keystone", "-n", "openstack")
+        finally:
+            server.shutdown()
 
+    assert "has been added" in added
+    assert "kind: Deployment" in shown
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """Serves files and says nothing."""
+
+    def log_message(self, *_arguments):
+        """No log."""
+
+
+def helm(home, *arguments):
+    places = {f"HELM_{kind}_HOME": str(home / kind) for kind in ("CACHE", "CONFIG", "DATA")}
     done = subprocess.run(
-        ["helm", "show", "chart", str(target / "keystone-2026.1.1.tgz")], capture_output=True, text=True, check=False
+        ["helm", *arguments], capture_output=True, text=True, check=False, env={**os.environ, **places}
     )
-
     assert 0 == done.returncode, done.stderr
-    assert "name: keystone" in done.stdout
+    return done.stdout

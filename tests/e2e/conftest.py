@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import os
@@ -13,9 +14,12 @@ from typing import Any
 
 import pytest
 
+from kolla_k8s.adapters.kube import connect
 from kolla_k8s.cli.cloud import Source, load_cloud
 from kolla_k8s.model.service import SecretKind
+from kolla_k8s.orchestrate.kinds import POD
 from kolla_k8s.orchestrate.secrets import secret_specs
+from kolla_k8s.ports import ExecResult
 from kolla_k8s.yamlio import dump
 from sandbox.api import Api
 from sandbox.cluster import down, up
@@ -55,6 +59,16 @@ class Sandbox:
         done = self.tool("install", "--values", SITE, "--output", "json", *arguments, **more)
         assert 0 == done.returncode, done.stderr
         return json.loads(done.stdout)
+
+    def python(self, labels: str, container: str, program: str) -> ExecResult:
+        """Run a Python program in the first pod with these labels."""
+
+        async def ask() -> ExecResult:
+            async with connect(self.kubeconfig, None) as cluster:
+                pod = (await cluster.list(POD, "openstack", labels=labels))[0]["metadata"]["name"]
+                return await cluster.exec("openstack", pod, container, ["python3", "-"], program)
+
+        return asyncio.run(ask())
 
     def writes(self) -> list[tuple[str, str, str]]:
         """Every mutating request of ours in the audit log: verb, kind, name."""

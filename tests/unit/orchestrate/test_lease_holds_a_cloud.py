@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kolla_k8s.errors import HeldError, OutsideError
-from kolla_k8s.orchestrate.lease import DURATION_S, FENCE_S, HEARTBEAT_S, LEASES, Claim, Holder, hold
+from kolla_k8s.orchestrate.lease import DURATION_S, FENCE_S, HEARTBEAT_S, LEASES, Claim, Holder, hold, unlock
 from kolla_k8s.ports import Clock
 from tests.fakes import FakeClock, FakeCluster, Request, SkewedClock
 
@@ -378,3 +378,40 @@ async def no_task_is_left() -> AsyncIterator[None]:
     yield
     beats = [task for task in asyncio.all_tasks() if "_beat" in str(task.get_coro())]
     assert [] == [task for task in beats if not task.done()]
+
+
+async def test_holder_known_to_be_gone_is_not_waited_for(cluster: FakeCluster, clock: FakeClock) -> None:
+    """
+    A run that was killed on this machine: the next one goes on at once.
+    """
+    await leave_dead(cluster, clock, claim())
+    began_s = clock.monotonic()
+
+    async with hold(cluster, clock, Claim("sky", "openstack", BOB.holder, lambda who: who == "ann@a:1:x")):
+        assert BOB.holder.identity == holder(cluster)
+
+    assert 1 > clock.monotonic() - began_s
+
+
+async def test_unlock_takes_a_cloud_from_the_dead_only(cluster: FakeCluster, clock: FakeClock) -> None:
+    """
+    Not from a run that gave a sign lately, unless forced.
+    """
+    await leave_dead(cluster, clock, claim())
+    with pytest.raises(HeldError, match="held by ann"):
+        await unlock(cluster, clock, BOB)
+
+    forced = await unlock(cluster, clock, BOB, is_forced=True)
+    again = await unlock(cluster, clock, BOB)
+
+    assert ("ann@a:1:x", "", "") == (forced, again, holder(cluster))
+
+
+async def test_unlock_takes_a_cloud_that_was_silent_for_long(cluster: FakeCluster, clock: FakeClock) -> None:
+    """
+    Without force.
+    """
+    await leave_dead(cluster, clock, claim())
+    await clock.sleep(DURATION_S + 1)
+
+    assert "ann@a:1:x" == await unlock(cluster, clock, BOB)
