@@ -32,10 +32,16 @@ def standing(api, path, thing):
 @pytest.fixture(scope="module", autouse=True)
 def unschedulable(sandbox):
     """An install that asks for more than the node has; it takes two minutes, so it goes on beside the other tests."""
-    options = own_cloud("full", "--set", "services.memcached.workloads.server.resources.cpu=900")
+    amounts = "services.memcached.workloads.server.resources"
+    options = own_cloud("full", "--set", f"{amounts}.requests.cpu=900", "--set", f"{amounts}.limits.cpu=900")
+    with begun(sandbox, "install", "memcached", *options) as running:
+        yield running
+
+
+def begun(sandbox, *arguments):
+    """Begin kolla-k8s and go on."""
     environment = {**os.environ, "KUBECONFIG": sandbox.kubeconfig}
-    command = [TOOL, "install", "memcached", *options]
-    return subprocess.Popen(command, env=environment, stdout=-1, stderr=-1, text=True, cwd=ROOT)
+    return subprocess.Popen([TOOL, *arguments], env=environment, stdout=-1, stderr=-1, text=True, cwd=ROOT)
 
 
 def test_pod_that_no_node_takes_is_warned_of_and_then_given_up(sandbox, unschedulable):
@@ -44,7 +50,7 @@ def test_pod_that_no_node_takes_is_warned_of_and_then_given_up(sandbox, unschedu
     """
     stdout, stderr = unschedulable.communicate()
 
-    assert 1 == unschedulable.returncode
+    assert 1 == unschedulable.returncode, stderr
     assert "warning: Pod memcached-0: Unschedulable" in stdout
     assert "Insufficient cpu" in stderr
     assert "kubectl -n full describe pod memcached-0" in stderr
@@ -152,17 +158,14 @@ def test_key_that_vanished_from_a_secret_is_named(cloud):
     cloud.tool("uninstall", "keystone", "mariadb", "--values", SITE, "-o", "text")
     path, merge = f"{SPACE}/secrets/keystone-secrets", "application/merge-patch+json"
     _, whole = cloud.api.ask("GET", path)
-    environment = {**os.environ, "KUBECONFIG": cloud.kubeconfig}
-    command = [TOOL, "install", "--values", SITE, "-o", "text"]
-    running = subprocess.Popen(command, env=environment, stdout=-1, stderr=-1, text=True, cwd=ROOT)
-    for line in running.stdout:
-        if "mariadb: helm applies" in line:
-            cloud.api.ask("PATCH", path, {"data": {"admin-password": None}}, merge)
-    stderr = running.stderr.read()
-    running.wait()
+    with begun(cloud, "install", "--values", SITE, "-o", "text") as running:
+        for line in running.stdout:
+            if "mariadb: helm applies" in line:
+                cloud.api.ask("PATCH", path, {"data": {"admin-password": None}}, merge)
+        stderr = running.stderr.read()
     cloud.api.ask("PATCH", path, {"data": whole["data"]}, merge)
 
-    assert 1 == running.returncode
+    assert 1 == running.returncode, stderr
     assert "non-existent secret key: admin-password" in stderr
     assert "kubectl -n openstack describe secret keystone-secrets" in stderr
     assert "green" == cloud.install()["outcome"]
