@@ -12,7 +12,8 @@ from typing import Any
 from kolla_k8s.compile.emit import Block, Go
 from kolla_k8s.compile.podfile import secret_source
 from kolla_k8s.model.catalog import Catalog, is_control, secret_ref
-from kolla_k8s.model.service import Privilege, Resources, Service, Volume
+from kolla_k8s.model.service import Service
+from kolla_k8s.model.workload import Privilege, Resources, Volume
 
 TOOLS = "/kolla-k8s"
 RENDERED = "/run/kolla-k8s/rendered"

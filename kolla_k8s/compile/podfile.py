@@ -18,7 +18,8 @@ from kolla_k8s.model.catalog import (
     messaging_secret,
     secret_ref,
 )
-from kolla_k8s.model.service import Service, Workload
+from kolla_k8s.model.service import Service
+from kolla_k8s.model.workload import Workload
 
 
 @dataclass(frozen=True, slots=True)

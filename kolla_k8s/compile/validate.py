@@ -14,7 +14,8 @@ from kolla_k8s.compile.load import Definition
 from kolla_k8s.compile.placeholders import FILTERS, WORDS, placeholders
 from kolla_k8s.errors import Problem, UserFilesError
 from kolla_k8s.model.catalog import Catalog, derived_secrets, host_of
-from kolla_k8s.model.service import Container, Kind, Plane, SecretKind, Service, Workload
+from kolla_k8s.model.service import Plane, SecretKind, Service
+from kolla_k8s.model.workload import Container, Kind, Workload
 from kolla_k8s.suggest import did_you_mean
 
 Path = tuple[str | int, ...]

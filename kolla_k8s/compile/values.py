@@ -6,7 +6,8 @@ from typing import Any
 
 from kolla_k8s.compile.pod import requests_and_limits
 from kolla_k8s.model.catalog import Catalog
-from kolla_k8s.model.service import Format, Kind, Service, Volume, Workload
+from kolla_k8s.model.service import Format, Service
+from kolla_k8s.model.workload import Kind, Volume, Workload
 
 Json = dict[str, Any]
 Commented = dict[str, tuple[str, Any]]

@@ -22,7 +22,8 @@ from kolla_k8s.compile.pod import (
 )
 from kolla_k8s.compile.podfile import secrets_named, workload_files, workload_podfile
 from kolla_k8s.model.catalog import Catalog, pods_name, service_name
-from kolla_k8s.model.service import Container, Kind, Prepare, Probe, Service, Workload
+from kolla_k8s.model.service import Service
+from kolla_k8s.model.workload import Container, Kind, Prepare, Probe, Workload
 
 PREPARE_RESOURCES = {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"cpu": "1", "memory": "128Mi"}}
 FOREVER_S = 2147483647

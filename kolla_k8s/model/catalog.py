@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kolla_k8s.model.service import IdentityService, Kind, Plane, SecretKind, Service, Workload
+from kolla_k8s.model.service import IdentityService, Plane, SecretKind, Service
+from kolla_k8s.model.workload import Kind, Workload
 
 DEFAULT_RELEASE = "2026.1"
 SINGLE_KEY = frozenset({SecretKind.PASSWORD, SecretKind.UUID, SecretKind.ERLANG_COOKIE})

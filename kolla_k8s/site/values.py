@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kolla_k8s.model.catalog import Catalog, main_workload
-from kolla_k8s.model.service import Kind
+from kolla_k8s.model.workload import Kind
 from kolla_k8s.site.load import LoadedSite
 
 

@@ -1,0 +1,180 @@
+"""The words for what runs: workloads, their containers, checks, volumes, and what they may do on a node.
+
+Apart from the rest of a definition because it mirrors Kubernetes' words, and the rest OpenStack's. Each model checks
+what it can see alone; whether a named port, secret or image exists is ``compile.validate``'s business.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from kolla_k8s.model.base import AbsolutePath, Argv, FileName, Name, Port, Quantity, Reason, Strict
+
+
+class Kind(StrEnum):
+    """Kubernetes' workload kinds a definition may ask for."""
+
+    DEPLOYMENT = "Deployment"
+    STATEFUL_SET = "StatefulSet"
+    DAEMON_SET = "DaemonSet"
+
+
+class Resources(Strict):
+    """Requests and limits of a container, as Kubernetes writes them."""
+
+    cpu: Quantity = "100m"
+    memory: Quantity = "256Mi"
+    cpu_limit: Quantity = "2"
+    memory_limit: Quantity = "512Mi"
+
+
+class Probe(Strict):
+    """A check by kubelet: exactly one of ``http`` (path), ``tcp`` or ``exec``; times in seconds."""
+
+    http: str | None = None
+    tcp: bool = False
+    exec: Argv | None = None
+    port: Name | None = None
+    period_s: Annotated[int, Field(ge=1)] = 5
+    timeout_s: Annotated[int, Field(ge=1)] = 3
+    failures: Annotated[int, Field(ge=1)] = 3
+
+    @model_validator(mode="after")
+    def _has_one_way(self) -> Probe:
+        if sum((self.http is not None, self.tcp, self.exec is not None)) != 1:
+            raise ValueError("a probe has exactly one of http, tcp and exec")
+        if self.exec is None and self.port is None:
+            raise ValueError("an http or tcp probe names its port")
+        return self
+
+
+class Persistent(Strict):
+    """A volume that outlives the pod: one PersistentVolumeClaim for each replica of a StatefulSet."""
+
+    size: Quantity
+
+
+class HostPath(Strict):
+    """A path of the node. Node plane only, and never without a reason."""
+
+    path: AbsolutePath
+    reason: Reason
+    type: Literal["Directory", "DirectoryOrCreate", "File", "Socket", "CharDevice"] = "Directory"
+    propagation: Literal["None", "HostToContainer", "Bidirectional"] = "None"
+    read_only: bool = False
+
+
+class Volume(Strict):
+    """A directory of the pod: exactly one of scratch, persistent, secret (mounted as a directory) and host."""
+
+    path: AbsolutePath
+    scratch: Literal["disk", "memory"] | None = None
+    persistent: Persistent | None = None
+    secret: Name | None = None
+    host: HostPath | None = None
+
+    @model_validator(mode="after")
+    def _has_one_source(self) -> Volume:
+        if sum(source is not None for source in (self.scratch, self.persistent, self.secret, self.host)) != 1:
+            raise ValueError("a volume has exactly one of scratch, persistent, secret and host")
+        return self
+
+
+class Privilege(Strict):
+    """What a container of the node plane may do beyond ``restricted``, and why."""
+
+    reason: Reason
+    privileged: bool = False
+    root: bool = False
+    writable_root: bool = False
+    capabilities: list[str] = []
+
+
+class Host(Strict):
+    """Which namespaces of the node the pod shares, and why."""
+
+    reason: Reason
+    network: bool = False
+    pid: bool = False
+    ipc: bool = False
+    modules: list[str] = Field(default=[], description="checked; node preparation is not compiled yet")
+    sysctls: dict[str, str] = Field(default={}, description="checked; node preparation is not compiled yet")
+
+
+class Container(Strict):
+    """One process: its image, its command (run directly, never through ``kolla_start``), ports, checks and limits."""
+
+    image: Name
+    run: Argv
+    start: Literal["direct", "kolla"] = "direct"
+    env: dict[str, str] = {}
+    ports: dict[Name, Port] = {}
+    ready: Probe | None = None
+    startup: Probe | None = None
+    live: Probe | None = None
+    stop: Argv = Field(default=[], description="preStop command")
+    resources: Resources = Resources()
+    privilege: Privilege | None = None
+
+
+class Prepare(Strict):
+    """A command that runs before the processes of each pod, with the pod's files and volumes."""
+
+    run: Argv
+    image: Name | None = None
+    privilege: Privilege | None = None
+
+
+class Peers(Strict):
+    """How members of a cluster live together: ports only they use, and how one goes for good."""
+
+    ports: dict[Name, Port] = {}
+    leave: Argv = Field(default=[], description="run in a member that scaling down is about to take away")
+
+
+class Roll(Strict):
+    """How pods are replaced."""
+
+    strategy: Literal["RollingUpdate", "OnDelete"] = "RollingUpdate"
+    max_unavailable: Annotated[int, Field(ge=0)] = 0
+    parallel: bool = Field(default=False, description="start and stop all members at once (StatefulSet)")
+
+
+class Attachment(Strict):
+    """A second interface by Multus: the NetworkAttachmentDefinition's name and the interface in the pod."""
+
+    network: str
+    interface: str
+
+
+class Metrics(Strict):
+    """Where Prometheus finds the workload's figures."""
+
+    port: Name
+    path: str = "/metrics"
+
+
+class Workload(Container):
+    """Pods of one kind: a main process and, where needed, further ``containers`` beside it."""
+
+    kind: Kind
+    replicas: Annotated[int, Field(ge=1)] = 1
+    max_replicas: int | None = Field(default=None, description="more than this many cannot work yet")
+    service: Name | None = Field(default=None, description="name of the Kubernetes Service, when not the usual one")
+    config: list[FileName] | None = Field(default=None, description="files this workload gets; all when left out")
+    containers: dict[Name, Container] = {}
+    prepare: dict[Name, Prepare] = {}
+    volumes: dict[Name, Volume] = {}
+    peers: Peers | None = None
+    roll: Roll = Roll()
+    stop_s: Annotated[int, Field(ge=1)] = 30
+    host: Host | None = None
+    same_node: Name | None = None
+    node_selector: dict[str, str] = {}
+    attachments: dict[Name, Attachment] = {}
+    when: dict[Name, Any] = {}
+    for_each: Name | None = Field(default=None, description="option (a map) for each key of which the workload exists")
+    metrics: Metrics | None = None
