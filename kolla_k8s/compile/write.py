@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import fcntl
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,9 +26,21 @@ MARK = "kolla-k8s.io/digest:"
 def differences(folder: Path, charts: Sequence[Mapping[str, str]], names: Sequence[str]) -> list[str]:
     """Paths below ``folder`` whose content differs from the charts', missing and superfluous files included."""
     wanted = _wanted(charts, names)
-    present = {path for name in names for path in _files(folder / name, folder)}
+    present = set(_present(folder, names))
     changed = [path for path, text in wanted.items() if _read(folder / path) != text]
     return sorted({*changed, *(present - set(wanted))})
+
+
+def charts_digest(charts: Sequence[Mapping[str, str]], names: Sequence[str]) -> str:
+    """Digest of the paths and texts of charts, to ask ``is_written`` for without rendering them again."""
+    return _digest(_wanted(charts, names))
+
+
+def is_written(folder: Path, names: Sequence[str], digest: str, *, is_all: bool = False) -> bool:
+    """Whether ``write_charts`` would find nothing to do for charts of this digest; raises as it does."""
+    with _writing(folder):
+        texts = {path: _read(folder / path) for path in _present(folder, names)}
+        return digest == _digest(texts) and not (is_all and _stale(folder, names))
 
 
 def write_charts(
@@ -45,21 +58,28 @@ def write_charts(
         OutsideError: The disk refuses, or a link stands where a folder should be.
         HeldError: Another run is writing there.
     """
-    try:
-        with _locked(folder):
-            stale = _stale(folder, names) if is_all else []
-            changed = differences(folder, charts, names)
-            if changed or stale:
-                _exchange_tree(folder, _wanted(charts, names), {*names, *stale})
-            return [*changed, *stale]
-    except OSError as error:
-        raise OutsideError(
-            str(folder), f"cannot be written: {error.strerror or error}", "see disk and rights"
-        ) from error
+    with _writing(folder):
+        stale = _stale(folder, names) if is_all else []
+        changed = differences(folder, charts, names)
+        if changed or stale:
+            _exchange_tree(folder, _wanted(charts, names), {*names, *stale})
+        return [*changed, *stale]
 
 
 def _wanted(charts: Sequence[Mapping[str, str]], names: Sequence[str]) -> dict[str, str]:
     return {f"{name}/{path}": text for name, files in zip(names, charts, strict=True) for path, text in files.items()}
+
+
+def _present(folder: Path, names: Sequence[str]) -> Iterator[str]:
+    return (path for name in names for path in _files(folder / name, folder))
+
+
+def _digest(texts: Mapping[str, str | None]) -> str:
+    digest = hashlib.sha256()
+    for path, text in sorted(texts.items()):
+        content = b"" if text is None else hashlib.sha256(text.encode()).digest()
+        digest.update(f"{path}\0".encode() + content)
+    return digest.hexdigest()
 
 
 def _files(below: Path, folder: Path) -> Iterator[str]:
@@ -78,6 +98,17 @@ def _read(path: Path) -> str | None:
 def _stale(folder: Path, names: Sequence[str]) -> list[str]:
     charts = folder.glob("*/Chart.yaml")
     return sorted(c.parent.name for c in charts if c.parent.name not in names and MARK in c.read_text())
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        with _locked(folder):
+            yield
+    except OSError as error:
+        raise OutsideError(
+            str(folder), f"cannot be written: {error.strerror or error}", "see disk and rights"
+        ) from error
 
 
 @contextmanager

@@ -24,4 +24,6 @@ Argv = list[str]
 class Strict(BaseModel):
     """A part of a definition: immutable, no unknown keys, dashes in YAML."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=lambda name: name.replace("_", "-"))
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, defer_build=True, alias_generator=lambda name: name.replace("_", "-")
+    )

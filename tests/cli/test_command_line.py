@@ -17,6 +17,11 @@ TOOL = str(Path(sys.executable).parent / "kolla-k8s")
 SITE = str(ROOT / "values/sites/sandbox.yaml")
 
 
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
 def run(*arguments, **environment):
     kept = {key: value for key, value in os.environ.items() if key != "KUBECONFIG"}
     return subprocess.run(
