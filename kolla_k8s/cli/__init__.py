@@ -5,6 +5,7 @@ One command a file. Commands import what they need when they run, so that ``--he
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -57,5 +58,5 @@ def main() -> None:
         sys.stderr.write(f"{error}\n")
         sys.exit(error.exit_code)
     except BrokenPipeError:
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in its buffer has no reader
         sys.exit(141)

@@ -16,11 +16,12 @@ HEAD = ("service", "action", "state", "time", "waits for")
 class Screen:
     """Shows rows as they change."""
 
-    def __init__(self, output: str, redact: Callable[[str], str]) -> None:
-        """``output`` is ``auto``, ``text`` or ``json``."""
+    def __init__(self, output: str, redact: Callable[[str], str], on_closed: Callable[[], None]) -> None:
+        """``output`` is ``auto``, ``text`` or ``json``; ``on_closed`` is called when nobody reads any more."""
         self.is_json = output == "json"
         self.is_live = output == "auto" and sys.stdout.isatty()
-        self._redact = redact
+        self.is_closed = False
+        self._redact, self._on_closed = redact, on_closed
         self._rows: dict[str, Row] = {}
         self._said: dict[str, tuple[Phase, int]] = {}
         self._live: Any = None
@@ -44,8 +45,18 @@ class Screen:
         if self.is_live or self.is_json or self._said.get(row.step.name) == key:
             return
         self._said[row.step.name] = key
-        sys.stdout.write(self._redact(_line(row)) + "\n")
-        sys.stdout.flush()
+        self._write(_line(row))
+
+    def _write(self, text: str) -> None:
+        """Write a line; a reader that has gone away (``| head``) ends the run in good order, not in the middle."""
+        if self.is_closed:
+            return
+        try:
+            sys.stdout.write(self._redact(text) + "\n")
+            sys.stdout.flush()
+        except BrokenPipeError:
+            self.is_closed = True
+            self._on_closed()
 
     def _table(self) -> Any:
         from rich.table import Table  # noqa: PLC0415
@@ -59,9 +70,9 @@ class Screen:
     def end(self, report: Report, more: dict[str, Any]) -> None:
         """Print what is left to say when a run is over."""
         if self.is_json:
-            sys.stdout.write(self._redact(json.dumps({**report.json(), **more}, indent=1)) + "\n")
+            self._write(json.dumps({**report.json(), **more}, indent=1))
         elif report.is_green:
-            sys.stdout.write(report.text() + "\n")
+            self._write(report.text())
 
 
 def _line(row: Row) -> str:

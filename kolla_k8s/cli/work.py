@@ -117,8 +117,8 @@ async def _learn(session: Session, cloud: Cloud) -> None:
 async def _carry_out(
     session: Session, cloud: Cloud, plan: Plan, output: str, patience_s: float, lost: asyncio.Event
 ) -> None:
-    screen = Screen(output, session.redact)
     stop = asyncio.Event()
+    screen = Screen(output, session.redact, stop.set)
     signals = Signals(stop)
     async with observing(session.cluster, {step.request.namespace for step in plan.steps}) as observer:
         means = Means(
@@ -140,6 +140,8 @@ async def _carry_out(
             fencing.cancel()
         folder = await _bundle(session, observer.store, report)
     screen.end(report, {"bundle": str(folder)} if folder else {})
+    if screen.is_closed:
+        raise BrokenPipeError
     signals.raise_if_received()
     if lost.is_set():
         raise HeldError(f"cloud {plan.cloud}: the hold was lost to another run; nothing was changed since")

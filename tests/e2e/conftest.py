@@ -54,6 +54,11 @@ class Sandbox:
         """Run kolla-k8s."""
         return self.run(TOOL, *arguments, **more)
 
+    def begun(self, *arguments: str) -> subprocess.Popen[str]:
+        """Begin kolla-k8s and go on."""
+        environment = {**os.environ, "KUBECONFIG": self.kubeconfig}
+        return subprocess.Popen([TOOL, *arguments], env=environment, stdout=-1, stderr=-1, text=True, cwd=ROOT)
+
     def install(self, *arguments: str, **more: str) -> dict[str, Any]:
         """Install, expect success, and give the report."""
         done = self.tool("install", "--values", SITE, "--output", "json", *arguments, **more)
@@ -91,6 +96,12 @@ def sandbox():
     port = int(json.loads(at.kubeconfig.read_text())["clusters"][0]["cluster"]["server"].rpartition(":")[2])
     yield Sandbox(at, Api(at.pki, "system", "127.0.0.1", port), about["kubeconfig"])
     down(at)
+
+
+def own_cloud(name: str, *more: str) -> tuple[str, ...]:
+    """Options of a small cloud beside the big one."""
+    spaces = ("--set", f"namespaces.control={name}", "--set", f"namespaces.node={name}-node", "--set", f"name={name}")
+    return ("--values", SITE, "-o", "text", *spaces, *more)
 
 
 def steps_of(report: dict[str, Any]) -> dict[str, dict[str, Any]]:

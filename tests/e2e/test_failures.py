@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import subprocess
 
 import pytest
 
-from tests.e2e.conftest import ROOT, SITE, SPACE, TOOL
+from tests.e2e.conftest import SITE, SPACE, own_cloud
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
-
-
-def own_cloud(name, *more):
-    """Options of a small cloud beside the big one."""
-    spaces = ("--set", f"namespaces.control={name}", "--set", f"namespaces.node={name}-node", "--set", f"name={name}")
-    return ("--values", SITE, "-o", "text", *spaces, *more)
 
 
 @contextlib.contextmanager
@@ -34,14 +26,8 @@ def unschedulable(sandbox):
     """An install that asks for more than the node has; it takes two minutes, so it goes on beside the other tests."""
     amounts = "services.memcached.workloads.server.resources"
     options = own_cloud("full", "--set", f"{amounts}.requests.cpu=900", "--set", f"{amounts}.limits.cpu=900")
-    with begun(sandbox, "install", "memcached", *options) as running:
+    with sandbox.begun("install", "memcached", *options) as running:
         yield running
-
-
-def begun(sandbox, *arguments):
-    """Begin kolla-k8s and go on."""
-    environment = {**os.environ, "KUBECONFIG": sandbox.kubeconfig}
-    return subprocess.Popen([TOOL, *arguments], env=environment, stdout=-1, stderr=-1, text=True, cwd=ROOT)
 
 
 def test_pod_that_no_node_takes_is_warned_of_and_then_given_up(sandbox, unschedulable):
@@ -158,7 +144,7 @@ def test_key_that_vanished_from_a_secret_is_named(cloud):
     cloud.tool("uninstall", "keystone", "mariadb", "--values", SITE, "-o", "text")
     path, merge = f"{SPACE}/secrets/keystone-secrets", "application/merge-patch+json"
     _, whole = cloud.api.ask("GET", path)
-    with begun(cloud, "install", "--values", SITE, "-o", "text") as running:
+    with cloud.begun("install", "--values", SITE, "-o", "text") as running:
         for line in running.stdout:
             if "mariadb: helm applies" in line:
                 cloud.api.ask("PATCH", path, {"data": {"admin-password": None}}, merge)
