@@ -195,6 +195,8 @@ def _kubelet_config(at: Layout) -> dict[str, object]:
         "serializeImagePulls": False,
         "syncFrequency": "10s",
         "maxPods": 200,
+        # The usual place is one for all sandboxes of a machine, and each removes what it does not know.
+        "podLogsDir": f"{at.state}/pod-logs",
     }
 
 
