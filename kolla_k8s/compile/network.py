@@ -72,8 +72,9 @@ def _own(workload: Any, own: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _api(service: Service, component: str) -> list[dict[str, Any]]:
-    is_task = component not in service.spec.workloads
-    if not (service.spec.bootstrap or is_task):
+    workload = service.spec.workloads.get(component)
+    has_agent = workload is not None and workload.peers is not None and workload.peers.agent is not None
+    if not (service.spec.bootstrap or workload is None or has_agent):
         return []
     return [
         {

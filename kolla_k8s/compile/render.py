@@ -19,6 +19,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from kolla_k8s.compile.emit import emit
 from kolla_k8s.compile.helmtest import test_objects
 from kolla_k8s.compile.jobs import bootstrap_labels, bootstrap_objects, bootstrap_pod, periodic_objects
+from kolla_k8s.compile.members import has_agents
 from kolla_k8s.compile.podfile import bootstrap_podfile, workload_podfile
 from kolla_k8s.compile.values import chart_values, images, values_schema
 from kolla_k8s.compile.workload import workload_objects
@@ -114,6 +115,7 @@ def _objects(catalog: Catalog, service: Service) -> dict[str, str]:
 def _pod_files(catalog: Catalog, service: Service) -> dict[str, str]:
     pods = {name: workload_podfile(catalog, service, w) for name, w in service.spec.workloads.items()}
     programs = {"init.py"} if any(pods.values()) else set()
+    programs |= {p for w in service.spec.workloads.values() if w.peers for p in w.peers.programs}
     if service.spec.bootstrap:
         pods["bootstrap"] = bootstrap_podfile(catalog, service)
         programs |= {"init.py", "bootstrap.py"}
@@ -141,7 +143,7 @@ def _helpers(catalog: Catalog, service: Service) -> str:
         "plane": service.spec.plane.value,
         "other_plane": "node" if is_ours else "control",
         "has_claims": any(v.persistent for w in service.spec.workloads.values() for v in w.volumes.values()),
-        "uses_api": bool(service.spec.bootstrap or service.spec.periodic),
+        "uses_api": bool(service.spec.bootstrap or service.spec.periodic or has_agents(service)),
         "bootstrap_pod": "",
     }
     if service.spec.bootstrap:

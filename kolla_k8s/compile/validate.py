@@ -11,6 +11,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from kolla_k8s.compile.load import Definition
+from kolla_k8s.compile.members import programs
 from kolla_k8s.compile.placeholders import FILTERS, WORDS, placeholders
 from kolla_k8s.errors import Problem, UserFilesError
 from kolla_k8s.model.catalog import Catalog, derived_secrets, host_of
@@ -142,12 +143,27 @@ def _workloads(room: Room) -> Iterator[Problem]:
         for beside, process in workload.containers.items():
             yield from _process(room, (*path, "containers", beside), process)
         yield from _volumes(room, path, workload)
+        yield from _members(room, path, workload)
         if workload.for_each:
             yield from room.unknown((*path, "for-each"), "option", workload.for_each, room.service.spec.options)
         if workload.same_node:
             yield from room.unknown((*path, "same-node"), "service", workload.same_node, room.catalog.services)
         if workload.host and room.service.spec.plane is Plane.CONTROL:
             yield room.problem((*path, "host"), "the control plane shares nothing with the node", "use plane: node")
+
+
+def _members(room: Room, path: Path, workload: Workload) -> Iterator[Problem]:
+    peers = workload.peers
+    if peers is None:
+        return
+    for number, program in enumerate(peers.programs):
+        yield from room.unknown((*path, "peers", "programs", number), "program", program, programs())
+    if peers.agent is not None:
+        yield from room.unknown((*path, "peers", "agent"), "container", peers.agent, workload.containers)
+    elif peers.writer:
+        yield room.problem((*path, "peers", "writer"), "nobody agrees on a writer", "name an agent in peers.agent")
+    if peers.agent is not None and workload.kind is not Kind.STATEFUL_SET:
+        yield room.problem((*path, "peers", "agent"), "only a StatefulSet has members", "use kind: StatefulSet")
 
 
 def _process(room: Room, path: Path, process: Container) -> Iterator[Problem]:

@@ -110,7 +110,7 @@ def _knobs(workload: Workload) -> Json:
         "nodeSelector": dict(workload.node_selector),
         "tolerations": [],
         "podAnnotations": {},
-        "spread": "ScheduleAnyway",
+        "spread": "DoNotSchedule" if workload.peers else "ScheduleAnyway",
     }
     if workload.kind is Kind.DAEMON_SET:
         del knobs["replicas"], knobs["spread"]
@@ -179,8 +179,8 @@ def _workload_schema(workload: Workload) -> Json:
         "podAnnotations": strings,
         "spread": {"enum": ["ScheduleAnyway", "DoNotSchedule"]},
     }
-    if workload.max_replicas:
-        properties["replicas"]["maximum"] = workload.max_replicas
+    if workload.peers and workload.peers.odd:
+        properties["replicas"]["not"] = {"multipleOf": 2}
     if workload.kind is Kind.DAEMON_SET:
         del properties["replicas"], properties["spread"]
     return _closed(properties)

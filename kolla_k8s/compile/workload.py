@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from kolla_k8s.compile.emit import Block, Go
+from kolla_k8s.compile.members import agent_of, chosen, member_objects
 from kolla_k8s.compile.network import policy
 from kolla_k8s.compile.objects import config_map, for_each, labels, metadata, selector
 from kolla_k8s.compile.pod import (
@@ -56,12 +57,14 @@ def _objects(catalog: Catalog, service: Service, name: str) -> dict[str, tuple[d
     pods = _pods(plan, name, workload)
     found: dict[str, tuple[dict[str, Any], str]] = {}
     if plan.config_name:
-        found[f"{name}-configmap"] = (config_map(service, name, is_each=bool(workload.for_each)), "")
+        programs = ("init.py", *(workload.peers.programs if workload.peers else ()))
+        found[f"{name}-configmap"] = (config_map(service, name, programs, is_each=bool(workload.for_each)), "")
     found[f"{name}-{workload.kind.lower()}"] = (pods, "")
     if workload.ports:
         found[f"{name}-service"] = (_service(service, name), "")
     if workload.kind is Kind.STATEFUL_SET:
         found[f"{name}-peers-service"] = (_peers(service, name), "")
+    found |= member_objects(service, name)
     if workload.kind is not Kind.DAEMON_SET:
         found[f"{name}-poddisruptionbudget"] = (_budget(service, name), f"gt (int {_values(name)}.replicas) 1")
     if not (workload.host and workload.host.network):
@@ -85,7 +88,7 @@ def _plan(catalog: Catalog, service: Service, name: str) -> PodPlan:
         config_name=f'include "@@.configName" (dict "root" $ "pod" "{name}"{each})' if has_file else "",
         files=files,
         volumes=dict(workload.volumes),
-        needs_token=service.spec.bootstrap is not None,
+        needs_token=service.spec.bootstrap is not None or agent_of(workload) is not None,
     )
 
 
@@ -194,7 +197,15 @@ def _process(plan: PodPlan, name: str, process: Container, *, resources: Any) ->
     made |= {key: _probe(probe) for key, probe in probes.items() if probe}
     if process.stop:
         made["lifecycle"] = {"preStop": {"exec": {"command": list(process.stop)}}}
-    return {**made, "volumeMounts": process_mounts(plan)}
+    return {**made, "volumeMounts": [*_peer_mounts(plan, name), *process_mounts(plan)]}
+
+
+def _peer_mounts(plan: PodPlan, container_name: str) -> list[dict[str, Any]]:
+    """What a member's processes get besides: the programs, and the agent alone the token."""
+    workload = plan.service.spec.workloads[plan.key]
+    programs = [{"name": "kolla-k8s", "mountPath": TOOLS, "readOnly": True}]
+    has_programs = workload.peers is not None and bool(workload.peers.programs)
+    return [*(programs if has_programs else []), *([token_mount()] if container_name == agent_of(workload) else [])]
 
 
 def _ports(process: Container) -> list[dict[str, Any]]:
@@ -220,12 +231,12 @@ def _prepare(plan: PodPlan, name: str, workload: Workload) -> dict[str, Any]:
     pairs = secrets_named(plan.service, [[c, [v.content for v in variants.values()]] for c, variants in contents])
     made = container("prepare", workload.image, ["python3", f"{TOOLS}/init.py", "prepare"], PREPARE_RESOURCES)
     made["env"] = [*made["env"], *limit_env(name)]
-    if plan.needs_token:
+    if plan.service.spec.bootstrap:
         made["env"] += [
             {"name": "BOOTSTRAP_DIGEST", "value": Go('{{ include "@@.bootstrapDigest" $ | quote }}')},
             {"name": "BOOTSTRAP_RECORD", "value": f"{plan.service.name}-bootstrap"},
         ]
-    token = [token_mount()] if plan.needs_token else []
+    token = [token_mount()] if plan.service.spec.bootstrap else []
     secrets = plan.secret_mount("prepare", pairs)
     tmp = {"name": "tmp", "mountPath": "/tmp"}  # noqa: S108 - in the container
     return {**made, "volumeMounts": [*tool_mounts(plan), *secrets, *token, tmp]}
@@ -245,7 +256,7 @@ def _service(service: Service, name: str) -> dict[str, Any]:
         "metadata": metadata(service, service_name(service, name), name),
         "spec": {
             "type": "ClusterIP",
-            "selector": selector(service, name),
+            "selector": {**selector(service, name), **chosen(service.spec.workloads[name])},
             "ports": [{"name": n, "port": p, "targetPort": n, "protocol": "TCP"} for n, p in ports.items()],
         },
     }

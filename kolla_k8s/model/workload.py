@@ -129,9 +129,17 @@ class Prepare(Strict):
 
 
 class Peers(Strict):
-    """How members of a cluster live together: ports only they use, and how one goes for good."""
+    """How members of a cluster live together: ports only they use, who speaks for a member, how one goes for good.
+
+    The agent alone has a token. It may write the ConfigMap ``<service>-members``, and with ``writer`` the Lease and the
+    EndpointSlice ``<service>-writer``.
+    """
 
     ports: dict[Name, Port] = {}
+    odd: bool = Field(default=False, description="members decide by majority: an even number of them is refused")
+    programs: list[FileName] = Field(default=[], description="programs of ours, found by the processes in /kolla-k8s")
+    agent: Name | None = Field(default=None, description="container that decides with the other members' agents")
+    writer: bool = Field(default=False, description="clients reach one member at a time: the agents agree which")
     leave: Argv = Field(default=[], description="run in a member that scaling down is about to take away")
 
 
@@ -162,7 +170,6 @@ class Workload(Container):
 
     kind: Kind
     replicas: Annotated[int, Field(ge=1)] = 1
-    max_replicas: int | None = Field(default=None, description="more than this many cannot work yet")
     service: Name | None = Field(default=None, description="name of the Kubernetes Service, when not the usual one")
     config: list[FileName] | None = Field(default=None, description="files this workload gets; all when left out")
     containers: dict[Name, Container] = {}

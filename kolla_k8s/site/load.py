@@ -175,6 +175,8 @@ def _said(error: Any) -> tuple[str, str]:
         case "minimum" | "maximum":
             word = "least" if error.validator == "minimum" else "most"
             return f"{value} is not possible", f"at {word} {error.validator_value}"
+        case "not" if "multipleOf" in error.validator_value:
+            return f"{value} members cannot decide by majority", f"take {value - 1} or {value + 1}"
         case "enum":
             return f"{value!r} is no choice", "known: " + ", ".join(map(str, error.validator_value))
         case "pattern":

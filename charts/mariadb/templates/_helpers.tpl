@@ -76,3 +76,11 @@ storageClassName: {{ $class }}
 {{- end }}
 {{- end -}}
 
+{{/* Addresses of the Kubernetes API. */}}
+{{- define "mariadb.apiServer" -}}
+{{- range .Values.global.apiServer.cidrs | default (list "0.0.0.0/0" "::/0") }}
+- ipBlock:
+    cidr: {{ . | quote }}
+{{- end }}
+{{- end -}}
+

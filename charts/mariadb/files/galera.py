@@ -1,0 +1,195 @@
+"""Start a Galera member: say where its data end, wait for what its agent decides, become the server.
+
+``start`` runs in the server's container, which has no token; the agent (``galera_agent.py``) beside it has one. They
+talk through files in memory. Each start is a *life* of its own: a decision counts only for the life it names.
+``leave`` is the server's preStop: it returns when the agent has found another writer.
+"""
+
+import json
+import os
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from galera_rules import LEAVE_S, NIL
+
+ROOT = Path(os.environ.get("KOLLA_K8S_ROOT", "/"))
+SHARED = ROOT / "run/galera"
+STATE, DECISION, WHY = SHARED / "state.json", SHARED / "decision.json", SHARED / "why"
+LEAVING, LEFT = SHARED / "leaving", SHARED / "left"
+SOCKET = ROOT / "run/mysqld/mysqld.sock"
+DATA = ROOT / "var/lib/mysql"
+USERS = ROOT / "etc/mysql/users.sql"
+INSTALLING = ".kolla-k8s-installing"
+STALE = ("gvwstate.dat", "wsrep_sst.pid", "mysqld.sock")
+RECOVERED = re.compile(r"Recovered position:? ([-0-9a-f]{36}):(-?\d+)")
+
+
+def put(path, item):
+    """Write JSON; a reader never sees half of it."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(json.dumps(item))
+    partial.replace(path)
+
+
+def get(path):
+    """Read JSON; empty when there is none."""
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+
+
+def say(line):
+    """Print one line at once."""
+    print(f"galera: {line}", flush=True)
+
+
+def position(data, recover):
+    """Say where the data of a directory end, as a report without its life.
+
+    Args:
+        data: The server's data directory.
+        recover: Gives the output of ``mariadbd --wsrep-recover``; called only when the last stop was no clean one.
+    """
+    if (data / "sst_in_progress").exists():
+        return {"uuid": NIL, "seqno": -1, "empty": False, "whole": False}
+    if (data / INSTALLING).exists() or not (data / "mysql").is_dir():
+        return {"uuid": NIL, "seqno": -1, "empty": True, "whole": True}
+    saved = grastate(data)
+    if saved["seqno"] >= 0:
+        return {**saved, "empty": False, "whole": True}
+    found = RECOVERED.findall(recover())
+    if not found:
+        return {"uuid": NIL, "seqno": -1, "empty": False, "whole": False}
+    return {"uuid": found[-1][0], "seqno": int(found[-1][1]), "empty": False, "whole": True}
+
+
+def grastate(data):
+    """Read what a clean stop leaves: uuid and seqno, which is -1 after any other end."""
+    path = data / "grastate.dat"
+    text = path.read_text() if path.exists() else ""
+    uuid, seqno = re.search(r"^uuid:\s*(\S+)", text, re.MULTILINE), re.search(r"^seqno:\s*(-?\d+)", text, re.MULTILINE)
+    return {"uuid": uuid[1] if uuid else NIL, "seqno": int(seqno[1]) if seqno else -1}
+
+
+def recover():
+    """Let the server say where its data end; transactions that nobody can finish any more are rolled back."""
+    said = _mariadbd("--wsrep-recover")
+    if not RECOVERED.search(said) and "tc-heuristic-recover" in said:
+        say("transactions were prepared but never decided: rolling them back")
+        _mariadbd("--tc-heuristic-recover=rollback")
+        said = _mariadbd("--wsrep-recover")
+    if not RECOVERED.search(said):
+        say("the server cannot read its data; its last words:\n" + "\n".join(said.splitlines()[-20:]))
+    return said
+
+
+def _mariadbd(option):
+    command = ["mariadbd", option, "--wsrep-cluster-address=gcomm://"]  # it calls nobody, but must have been told whom
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    return done.stdout + done.stderr
+
+
+def wait_for_decision(life):
+    """Return what the agent decides for this life; say whenever it waits for something else."""
+    said = ""
+    while (decision := get(DECISION)).get("life") != life:
+        why = WHY.read_text() if WHY.exists() else "waiting for the agent"
+        if why != said:
+            said = why
+            say(said)
+        time.sleep(0.1)
+    return decision
+
+
+def arguments(decision, where):
+    """Command line of the server: a new cluster, or a member of the one at these addresses."""
+    is_known = where["whole"] and not where["empty"] and where["uuid"] != NIL
+    start = [f"--wsrep-start-position={where['uuid']}:{where['seqno']}"] if is_known else []
+    if decision["do"] == "bootstrap":
+        return ["mariadbd", "--wsrep-new-cluster", "--wsrep-cluster-address=gcomm://", *start]
+    return ["mariadbd", f"--wsrep-cluster-address=gcomm://{','.join(decision['addresses'])}", *start]
+
+
+def make_ready(decision, where):
+    """Prepare the data directory for what was decided."""
+    for name in STALE:
+        (DATA / name).unlink(missing_ok=True)
+    SOCKET.unlink(missing_ok=True)
+    if where["empty"]:
+        _clear(DATA)
+    if decision["do"] != "bootstrap":
+        return
+    if where["empty"]:
+        _install()
+    saved = DATA / "grastate.dat"
+    if saved.exists():
+        saved.write_text(
+            re.sub(r"^safe_to_bootstrap:.*", "safe_to_bootstrap: 1", saved.read_text(), flags=re.MULTILINE)
+        )
+
+
+def _clear(data):
+    """Remove what an installation or a state transfer left that never ended."""
+    for path in data.iterdir():
+        if path.name == "lost+found":
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _install():
+    say("empty volume: creating the system tables and users")
+    (DATA / INSTALLING).touch()
+    command = ["mariadb-install-db", "--no-defaults", f"--datadir={DATA}", "--skip-test-db"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    with USERS.open() as users:
+        subprocess.run(["mariadbd", "--bootstrap", "--wsrep-on=OFF"], check=True, stdin=users)
+    (DATA / INSTALLING).unlink()
+
+
+def start():
+    """Say where the data end, wait for the decision, become the server."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    life = secrets.token_hex(4)
+    put(STATE, {"life": life})
+    for path in (WHY, LEAVING, LEFT):
+        path.unlink(missing_ok=True)
+    where = position(DATA, recover)
+    put(STATE, {"life": life, "report": {"life": life, **where}})
+    say("empty volume" if where["empty"] else f"data end at {where['uuid']}:{where['seqno']}")
+    decision = wait_for_decision(life)
+    make_ready(decision, where)
+    command = arguments(decision, where)
+    say(" ".join(command))
+    os.execvp(command[0], command)
+
+
+def leave():
+    """Return when the agent lets this member go, or when it has had its time."""
+    until = time.monotonic() + LEAVE_S + 5
+    LEAVING.touch()
+    while not LEFT.exists() and time.monotonic() < until:
+        time.sleep(0.2)
+
+
+def main(words):
+    """``galera.py start|leave|agent``."""
+    if words == ["agent"]:
+        import galera_agent  # noqa: PLC0415 - the server's container needs none of it
+
+        galera_agent.main()
+    else:
+        {"start": start, "leave": leave}[words[0]]()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

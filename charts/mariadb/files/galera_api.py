@@ -1,0 +1,135 @@
+"""The few requests a member's agent makes: its cluster's objects in Kubernetes, its peers' agents, its own server."""
+
+import http.client
+import json
+import os
+import re
+import socket
+import ssl
+import subprocess
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+
+ROOT = Path(os.environ.get("KOLLA_K8S_ROOT", "/"))
+TOKEN = ROOT / "run/kolla-k8s/token"
+ACCOUNT = ["--no-defaults", "--protocol=socket", "--socket=/run/mysqld/mysqld.sock", "--user=mysql"]
+STATUS = (
+    "SHOW GLOBAL STATUS WHERE Variable_name IN "
+    "('wsrep_ready', 'wsrep_cluster_status', 'wsrep_local_state_comment', 'wsrep_incoming_addresses')"
+)
+
+
+class RefusedError(Exception):
+    """The API did not do it: ``status`` is its answer (409: somebody else was faster), 0 when it gave none."""
+
+    def __init__(self, why, status=0):
+        super().__init__(why)
+        self.status = status
+
+
+class Kube:
+    """Objects of the pod's namespace, over a connection that is kept."""
+
+    def __init__(self):
+        self.space = (TOKEN / "namespace").read_text()
+        self.context = ssl.create_default_context(cafile=str(TOKEN / "ca.crt"))
+        # Many clusters' own authorities lack a key usage extension.
+        self.context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        self.connection = None
+
+    def get(self, group, path):
+        """Read an object; ``group`` is like ``v1`` or ``apps/v1``."""
+        return self._ask("GET", group, path, None)
+
+    def put(self, group, path, item):
+        """Write an object as it was read: refused when somebody wrote it in between."""
+        return self._ask("PUT", group, path, item)
+
+    def post(self, group, path, item):
+        """Create an object."""
+        return self._ask("POST", group, path, item)
+
+    def _ask(self, method, group, path, item):
+        root = "apis" if "/" in group else "api"
+        headers = {"Authorization": "Bearer " + (TOKEN / "token").read_text(), "Content-Type": "application/json"}
+        url = f"/{root}/{group}/namespaces/{self.space}/{path}"
+        try:
+            if self.connection is None:
+                address = os.environ["KUBERNETES_SERVICE_HOST"], int(os.environ["KUBERNETES_SERVICE_PORT"])
+                self.connection = http.client.HTTPSConnection(*address, timeout=5, context=self.context)
+            self.connection.request(method, url, json.dumps(item) if item else None, headers)
+            answer = self.connection.getresponse()
+            status, said = answer.status, json.loads(answer.read() or b"{}")
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            self.close()
+            raise RefusedError(f"the Kubernetes API does not answer: {error}") from error
+        if status not in (200, 201):
+            raise RefusedError(f"{method} {path}: {said.get('message', status)}", status)
+        return said
+
+    def close(self):
+        """Forget the connection; the next request makes a new one."""
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
+
+
+def ask_peer(host, port):
+    """What another member's agent says; None when it does not answer within two seconds."""
+    connection = http.client.HTTPConnection(host, port, timeout=2)
+    try:
+        connection.request("GET", "/")
+        return json.loads(connection.getresponse().read())
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+    finally:
+        connection.close()
+
+
+def sql(text, timeout_s=10):
+    """Run statements in the own server as its own account; gives output and complaint, None for output on failure."""
+    return _run(["mariadb", *ACCOUNT, "-N", "-B"], text, timeout_s)
+
+
+def stop_server():
+    """Stop the own server as a person would; the statement SHUTDOWN is refused where there is no cluster."""
+    return _run(["mariadb-admin", *ACCOUNT, "shutdown"], "", 60)
+
+
+def _run(command, text, timeout_s):
+    try:
+        done = subprocess.run(
+            command, input=text, capture_output=True, text=True, errors="replace", timeout=timeout_s, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return None, f"no answer within {timeout_s} s"
+    return (done.stdout, "") if done.returncode == 0 else (None, re.sub(r"\s+", " ", done.stderr.strip()))
+
+
+def server_state():
+    """``{"is_up", "primary", "synced", "sees"}`` of the own server; the last are addresses of its cluster's members."""
+    said, _ = sql(STATUS)
+    found = dict(line.split("\t") for line in (said or "").splitlines())
+    primary = found.get("wsrep_cluster_status") == "Primary" and found.get("wsrep_ready") == "ON"
+    return {
+        "is_up": said is not None,
+        "sees": [member.rpartition(":")[0] for member in found.get("wsrep_incoming_addresses", "").split(",")],
+        "primary": primary,
+        "synced": primary and found.get("wsrep_local_state_comment") == "Synced",
+    }
+
+
+def now():
+    """Time as a Lease writes it."""
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def family(address):
+    """Socket family of an address."""
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def clock():
+    """Seconds that only ever grow."""
+    return time.monotonic()

@@ -1,0 +1,301 @@
+"""The program of a Galera member and its agent, on a directory instead of a root and on an API in memory."""
+
+import copy
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+FILES = Path(__file__).parents[3] / "kolla_k8s" / "compile" / "files"
+sys.path.insert(0, str(FILES))
+
+import galera  # noqa: E402 - programs of pods, found by their folder
+import galera_agent  # noqa: E402
+from galera_api import RefusedError  # noqa: E402
+from galera_rules import NIL  # noqa: E402
+
+UUID = "ef3d2fd2-e73e-11f1-a849-27dfa281742d"
+GRASTATE = "# GALERA saved state\nversion: 2.1\nuuid:    {}\nseqno:   {}\nsafe_to_bootstrap: 0\n"
+UP = {"is_up": True, "primary": True, "synced": True, "sees": []}
+CLAIMED = {"uuid": UUID, "seqno": 7, "empty": False, "whole": True}
+
+
+def unasked():
+    raise AssertionError("the server must not be started to read this")
+
+
+@pytest.fixture
+def data(tmp_path):
+    folder = tmp_path / "data"
+    (folder / "mysql").mkdir(parents=True)
+    return folder
+
+
+def test_clean_stop_needs_no_recovery(data):
+    """
+    What the server wrote at its end is believed.
+    """
+    (data / "grastate.dat").write_text(GRASTATE.format(UUID, 42))
+
+    assert {"uuid": UUID, "seqno": 42, "empty": False, "whole": True} == galera.position(data, unasked)
+
+
+def test_crashed_server_tells_its_position(data):
+    """
+    The last word of the recovery counts, with or without a binary log's position behind it.
+    """
+    (data / "grastate.dat").write_text(GRASTATE.format(UUID, -1))
+    said = f"[Note] WSREP: Recovered position: {UUID}:739,0-1-2\n"
+
+    assert {"uuid": UUID, "seqno": 739, "empty": False, "whole": True} == galera.position(data, lambda: said)
+    assert not galera.position(data, lambda: "[ERROR] Aborting")["whole"]
+
+
+def test_half_a_state_transfer_is_no_data(data):
+    """
+    Neither empty nor whole: such a member may only join.
+    """
+    (data / "sst_in_progress").touch()
+
+    assert {"uuid": NIL, "seqno": -1, "empty": False, "whole": False} == galera.position(data, unasked)
+
+
+def test_half_an_installation_is_an_empty_volume(data):
+    """
+    Nobody wrote into it yet; it is made anew.
+    """
+    (data / galera.INSTALLING).touch()
+
+    assert galera.position(data, unasked)["empty"]
+    assert galera.position(data.parent, unasked)["empty"]
+
+
+@pytest.mark.parametrize(
+    ("decision", "where", "expected"),
+    [
+        (
+            {"do": "bootstrap"},
+            CLAIMED,
+            ["--wsrep-new-cluster", "--wsrep-cluster-address=gcomm://", f"--wsrep-start-position={UUID}:7"],
+        ),
+        ({"do": "join", "addresses": ["a", "b"]}, {**CLAIMED, "empty": True}, ["--wsrep-cluster-address=gcomm://a,b"]),
+    ],
+)
+def test_server_starts_as_decided(decision, where, expected):
+    """
+    Only a first member makes a cluster, and known positions are kept for incremental transfers.
+    """
+    assert ["mariadbd", *expected] == galera.arguments(decision, where)
+
+
+class Api:
+    """Objects in memory that refuse a write over a newer version, as the real one does."""
+
+    def __init__(self, replicas):
+        self.objects = {
+            "statefulsets/mariadb": {"spec": {"replicas": replicas}, "status": {"replicas": replicas}},
+            "configmaps/mariadb-members": {},
+            "leases/mariadb-writer": {},
+            "services/mariadb": {
+                "metadata": {"name": "mariadb", "namespace": "openstack", "uid": "u"},
+                "spec": {"ports": [{"name": "mysql", "port": 3306, "protocol": "TCP", "targetPort": "mysql"}]},
+            },
+        }
+        self.version = 0
+        for item in self.objects.values():
+            self._stamp(item)
+
+    def _stamp(self, item):
+        self.version += 1
+        item.setdefault("metadata", {})["resourceVersion"] = str(self.version)
+
+    def get(self, _group, path):
+        if path not in self.objects:
+            raise RefusedError("not found", 404)
+        return copy.deepcopy(self.objects[path])
+
+    def put(self, _group, path, item):
+        if item["metadata"]["resourceVersion"] != self.objects[path]["metadata"]["resourceVersion"]:
+            raise RefusedError("conflict", 409)
+        self.objects[path] = copy.deepcopy(item)
+        self._stamp(self.objects[path])
+
+    def post(self, _group, path, item):
+        self.objects[f"{path}/{item['metadata']['name']}"] = copy.deepcopy(item)
+        self._stamp(self.objects[f"{path}/{item['metadata']['name']}"])
+
+    def reports(self):
+        return set(self.objects["configmaps/mariadb-members"].get("data", {}))
+
+
+class Others:
+    """What peers say, told by the test."""
+
+    def __init__(self):
+        self.said = {}
+
+    def watch(self, numbers):
+        list(numbers)
+
+    def fresh(self):
+        return self.said
+
+
+class Member:
+    """A member: an agent whose files lie in a folder, and a server that is a word."""
+
+    def __init__(self, number, api, folder, monkeypatch):
+        self.folder, self.monkeypatch, self.number, self.server = (
+            folder / str(number),
+            monkeypatch,
+            number,
+            galera_agent.DOWN,
+        )
+        self.folder.mkdir()
+        self.enter()
+        self.agent = galera_agent.Agent(api, Others(), "mariadb")
+
+    def enter(self):
+        for name, value in {"POD_NAME": f"mariadb-{self.number}", "POD_IP": "10.0.0.1", "NODE_NAME": "n"}.items():
+            self.monkeypatch.setenv(name, value)
+        places = {"STATE": "state", "DECISION": "decision", "WHY": "why", "LEFT": "left", "APPLIED": "users"}
+        for word, file in places.items():
+            self.monkeypatch.setattr(galera_agent, word, self.folder / file)
+        self.monkeypatch.setattr(galera_agent, "server_state", lambda: self.server)
+        self.monkeypatch.setattr(galera_agent, "sql", lambda *_, **__: ("", ""))
+        users = self.folder / "users.sql"
+        users.touch()
+        self.monkeypatch.setattr(galera_agent, "USERS", users)
+
+    def wait_for_decision(self, **report):
+        galera.put(self.folder / "state", {"life": "a", "report": {"life": "a", **CLAIMED, **report}})
+
+    def tick(self):
+        self.enter()
+        self.agent.tick()
+
+    @property
+    def decision(self):
+        return galera.get(self.folder / "decision").get("do")
+
+
+@pytest.fixture
+def member(tmp_path, monkeypatch):
+    return lambda number, api: Member(number, api, tmp_path, monkeypatch)
+
+
+def test_one_of_three_starts_and_has_no_report_then(member):
+    """
+    All report, the newest starts: its report is gone before its server runs.
+    """
+    api = Api(3)
+    members = [member(number, api) for number in range(3)]
+    for number, one in enumerate(members):
+        one.wait_for_decision(seqno=7 + number)
+    for _ in range(3):
+        for one in members:
+            one.tick()
+
+    assert [None, None, "bootstrap"] == [one.decision for one in members]
+    assert {"mariadb-0", "mariadb-1"} == api.reports()
+
+
+def test_two_cannot_both_start(member):
+    """
+    A write in between makes the second one look again, and then a report is missing.
+    """
+    api = Api(1)
+    one = member(0, api)
+    one.wait_for_decision()
+    one.tick()
+    stale = api.get("v1", "configmaps/mariadb-members")
+    one.tick()
+
+    with pytest.raises(RefusedError):
+        api.put("v1", "configmaps/mariadb-members", stale)
+    assert set() == api.reports()
+
+
+def test_lost_race_decides_nothing(member):
+    """
+    The server goes on waiting when the report could not be taken out.
+    """
+    api = Api(1)
+    one = member(0, api)
+    one.wait_for_decision()
+    one.tick()
+    api.put = lambda *_: (_ for _ in ()).throw(RefusedError("conflict", 409))
+    one.tick()
+
+    assert one.decision is None
+
+
+def test_force_is_used_up(member):
+    """
+    The key is gone in the very write that lets the member start.
+    """
+    api = Api(3)
+    api.objects["configmaps/mariadb-members"]["data"] = {"force-from": "mariadb-1", "mariadb-2": "{}"}
+    one = member(1, api)
+    one.wait_for_decision()
+    one.tick()
+
+    assert "bootstrap" == one.decision
+    assert {"mariadb-2"} == api.reports()
+
+
+def test_clients_are_sent_to_the_holder_of_the_lease(member):
+    """
+    The slice names the pod, belongs to the Service, and passes on when the holder leaves.
+    """
+    api = Api(2)
+    first, second = member(0, api), member(1, api)
+    for one in (first, second):
+        one.server = UP
+        one.wait_for_decision()
+        galera.put(one.folder / "decision", {"life": "a"})
+        one.tick()
+    holder = api.objects["leases/mariadb-writer"]["spec"]["holderIdentity"]
+    first.agent.status["leaving"] = True
+    first.tick()
+    second.tick()
+
+    assert "mariadb-0" == holder
+    found = api.objects["endpointslices/mariadb-writer"]
+    assert "mariadb-1" == api.objects["leases/mariadb-writer"]["spec"]["holderIdentity"]
+    assert "mariadb-1" == found["endpoints"][0]["targetRef"]["name"]
+    assert [{"kind": "Service", "apiVersion": "v1", "name": "mariadb", "uid": "u"}] == found["metadata"][
+        "ownerReferences"
+    ]
+
+
+def test_api_that_does_not_answer_is_said_and_survived(member, capsys):
+    """
+    The agent says so once, and a member can leave all the same.
+    """
+    api = Api(1)
+    one = member(0, api)
+    one.wait_for_decision()
+    api.get = lambda *_: (_ for _ in ()).throw(RefusedError("the Kubernetes API does not answer"))
+    one.tick()
+    one.tick()
+    one.agent.status["leaving"] = True
+    one.tick()
+
+    assert 1 == capsys.readouterr().out.count("does not answer")
+    assert "the Kubernetes API does not answer" == (one.folder / "why").read_text()
+    assert (one.folder / "left").exists()
+
+
+def test_report_is_json_that_everybody_reads(member):
+    """
+    Life, position, and whether they are all the data there are.
+    """
+    api = Api(2)
+    one = member(0, api)
+    one.wait_for_decision()
+    one.tick()
+
+    written = json.loads(api.objects["configmaps/mariadb-members"]["data"]["mariadb-0"])
+    assert {"life": "a", **CLAIMED} == written

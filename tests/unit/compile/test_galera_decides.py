@@ -1,0 +1,209 @@
+"""Which member of a Galera cluster starts it, joins it, stops, leaves, or takes the clients: every rule by itself."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+FILES = Path(__file__).parents[3] / "kolla_k8s" / "compile" / "files"
+sys.path.insert(0, str(FILES))
+
+import galera_rules as rules  # noqa: E402 - a program of pods, found by its folder
+
+UUID = "ef3d2fd2-e73e-11f1-a849-27dfa281742d"
+OTHER = "00aa2fd2-e73e-11f1-a849-27dfa281742d"
+
+
+def report(seqno=5, uuid=UUID, **more):
+    return {"life": "a", "uuid": uuid, "seqno": seqno, "empty": False, "whole": True, **more}
+
+
+def empty():
+    return report(-1, rules.NIL, empty=True)
+
+
+def peer(phase="running", **more):
+    found = {
+        "phase": phase,
+        "primary": False,
+        "synced": False,
+        "leaving": False,
+        "address": "10.0.0.9",
+        "sees": [],
+        **more,
+    }
+    return {**found, "primary": found["primary"] or found["synced"]}
+
+
+SYNCED = peer(synced=True)
+
+
+def view(me=0, count=3, reports=None, peers=None, **more):
+    reports = reports or {}
+    mine = reports.get(me, report())
+    about = {"me": me, "count": count, "name": "mariadb", "life": "a", "report": mine, "address": "10.0.0.1"}
+    return rules.View(**{**about, "reports": reports, "peers": peers or {}, **more})
+
+
+def test_only_member_starts_at_once():
+    """
+    One report of one: nobody else can hold newer data.
+    """
+    assert "report" == rules.next_step(view(count=1)).do
+    assert "bootstrap" == rules.next_step(view(count=1, reports={0: report()})).do
+
+
+@pytest.mark.parametrize(
+    ("reports", "winner"),
+    [
+        ({0: empty(), 1: empty(), 2: empty()}, 0),
+        ({0: empty(), 1: report(0), 2: empty()}, 1),
+        ({0: report(7), 1: report(9), 2: report(8)}, 1),
+        ({0: report(7), 1: report(9), 2: report(9)}, 1),
+        ({0: report(-1), 1: empty(), 2: empty()}, 0),
+        ({0: report(-1, rules.NIL, whole=False), 1: report(3), 2: report(4)}, 2),
+    ],
+)
+def test_exactly_one_member_starts_the_cluster(reports, winner):
+    """
+    The one with the newest whole data; of equal ones the first.
+    """
+    steps = {me: rules.next_step(view(me, reports=reports)).do for me in range(3)}
+
+    assert {me: "bootstrap" if me == winner else "wait" for me in range(3)} == steps
+
+
+@pytest.mark.parametrize(
+    ("reports", "words"),
+    [
+        ({0: report(), 1: report()}, "reports of mariadb-2"),
+        ({0: report(), 1: report(9, OTHER), 2: report()}, "different clusters"),
+        ({0: report(), 1: report(-1, rules.NIL), 2: report()}, "different clusters"),
+        ({0: empty(), 1: report(-1, rules.NIL, whole=False), 2: empty()}, "cut short"),
+        ({0: report(1), 1: report(1), 2: report(1), 3: report(2)}, "mariadb-3 holds newer data"),
+    ],
+)
+def test_doubt_is_left_to_a_person(reports, words):
+    """
+    Missing, differing, broken or newer data elsewhere: nobody starts, and the reason is said.
+    """
+    steps = [rules.next_step(view(me, reports=reports)) for me in reports if me < 3]
+
+    assert {"wait"} == {step.do for step in steps}
+    assert words in steps[0].why
+
+
+@pytest.mark.parametrize("force", ["mariadb-1", "mariadb-1/a"])
+def test_forced_member_starts_alone(force):
+    """
+    The named one, in the named life, and no other.
+    """
+    assert "bootstrap" == rules.next_step(view(1, force=force)).do
+    assert "report" == rules.next_step(view(0, force=force)).do
+    assert "report" == rules.next_step(view(1, force="mariadb-1/b")).do
+
+
+def test_running_cluster_is_joined_even_when_forced():
+    """
+    A second cluster is never made beside one that works.
+    """
+    step = rules.next_step(view(2, peers={0: SYNCED, 1: SYNCED}, force="mariadb-2"))
+
+    assert ("join", ("10.0.0.9", "10.0.0.9")) == (step.do, step.addresses)
+
+
+@pytest.mark.parametrize(
+    ("me", "peers", "do"),
+    [
+        (1, {0: SYNCED, 2: peer("waiting")}, "join"),
+        (2, {0: SYNCED, 1: peer("waiting")}, "wait"),
+        (2, {0: SYNCED, 1: peer("starting")}, "wait"),
+        (1, {0: SYNCED, 2: peer("starting")}, "wait"),
+        (1, {0: SYNCED}, "wait"),
+        (2, {0: peer(primary=True), 1: SYNCED}, "wait"),
+        (2, {0: peer(primary=True)}, "wait"),
+    ],
+)
+def test_members_join_one_at_a_time(me, peers, do):
+    """
+    In their order, each when the others are synced; a donor is not disturbed.
+    """
+    assert do == rules.next_step(view(me, peers=peers)).do
+
+
+def test_cluster_that_has_not_noticed_the_crash_is_not_joined():
+    """
+    It may lose its majority when it does.
+    """
+    unaware = {**SYNCED, "sees": ["10.0.0.1", "10.0.0.9"]}
+
+    assert "wait" == rules.next_step(view(1, peers={0: unaware, 2: SYNCED})).do
+    assert "join" == rules.next_step(view(1, peers={0: unaware, 2: SYNCED}, joinable_s=61)).do
+
+
+def test_turn_comes_after_a_minute_or_behind_a_report():
+    """
+    A member that nobody hears of holds nobody back for ever.
+    """
+    assert "join" == rules.next_step(view(1, peers={0: SYNCED}, joinable_s=61)).do
+    assert "join" == rules.next_step(view(1, peers={0: SYNCED}, reports={2: report()})).do
+
+
+@pytest.mark.parametrize(
+    ("about", "stops"),
+    [
+        ({"reports": {1: report(), 2: report()}, "lost_s": 14}, False),
+        ({"reports": {1: report(), 2: report()}, "lost_s": 15}, True),
+        ({"reports": {1: report()}, "lost_s": 900}, False),
+        ({"reports": {1: report()}, "peers": {2: peer()}, "lost_s": 59}, False),
+        ({"reports": {1: report()}, "peers": {2: peer()}, "lost_s": 60}, True),
+        ({"reports": {1: report()}, "peers": {2: peer("starting")}, "lost_s": 900}, False),
+        ({"peers": {1: SYNCED}, "lost_s": 59}, False),
+        ({"peers": {1: SYNCED}, "lost_s": 60}, True),
+    ],
+)
+def test_server_without_a_cluster_stops_only_when_that_helps(about, stops):
+    """
+    A member that nobody hears of may have the cluster: then everything stays as it is.
+    """
+    assert stops == bool(rules.must_stop(view(**about)))
+
+
+@pytest.mark.parametrize(
+    ("holder", "age_s", "status", "step"),
+    [
+        ("", 0, SYNCED, "take"),
+        ("mariadb-1", 5, SYNCED, ""),
+        ("mariadb-1", 7, SYNCED, "take"),
+        ("mariadb-1", 7, peer(primary=True), ""),
+        ("mariadb-0", 0, SYNCED, "renew"),
+        ("mariadb-0", 0, peer(primary=True), "renew"),
+        ("mariadb-0", 0, peer(), "release"),
+        ("mariadb-0", 0, {**SYNCED, "leaving": True}, "release"),
+        ("", 0, {**SYNCED, "leaving": True}, ""),
+    ],
+)
+def test_clients_go_to_one_fit_member(holder, age_s, status, step):
+    """
+    Who is not in the cluster, or leaves, gives them up; a donor keeps them but takes none.
+    """
+    assert step == rules.lease_step(holder, "mariadb-0", age_s, status)
+
+
+@pytest.mark.parametrize(
+    ("me", "peers", "waited_s", "is_writer", "may"),
+    [
+        (0, {}, 0, True, True),
+        (0, {1: SYNCED}, 1, False, False),
+        (0, {1: SYNCED}, 3, False, True),
+        (0, {1: SYNCED}, 3, True, False),
+        (0, {1: {**SYNCED, "leaving": True}}, 3, True, False),
+        (1, {0: {**SYNCED, "leaving": True}}, 3, True, True),
+        (0, {1: {**SYNCED, "leaving": True}}, 31, True, True),
+    ],
+)
+def test_members_leave_one_by_one_and_clients_first(me, peers, waited_s, is_writer, may):
+    """
+    The highest goes first, the last one holds the newest data; nobody waits for ever.
+    """
+    assert may == rules.may_leave(view(me, peers=peers), waited_s, is_writer=is_writer)
