@@ -77,7 +77,8 @@ def _program(name: str) -> str:
 
 
 async def _mariadb(gates: Gates, _step: Step, gate: GateSpec, pods: list[KubeObject]) -> GateResult:
-    return await gates.run(pods[0], gate, "mariadb", {})
+    members = {str(pod["metadata"]["name"]): str(pod["status"]["podIP"]) for pod in pods}
+    return await gates.run(pods[0], gate, "mariadb", {"members": members})
 
 
 async def _rabbitmq(gates: Gates, _step: Step, gate: GateSpec, pods: list[KubeObject]) -> GateResult:

@@ -22,6 +22,8 @@ FRESH_S = 5
 """How long what a peer said counts."""
 HINT_S = 60
 DOWN = {"is_up": False, "primary": False, "synced": False, "sees": []}
+NOTHING = {**DOWN, "phase": "none", "leaving": False, "address": ""}
+"""What is assumed of a word that an agent of another version does not say."""
 APPLIED = SHARED / "users-of"
 
 
@@ -45,7 +47,7 @@ class Peers:
         while True:
             answer = ask_peer(self.host_of(number), PORT)
             if answer is not None:
-                self.said[number] = (clock(), answer)
+                self.said[number] = (clock(), {**NOTHING, **answer})
             pause.wait(1)
 
     def fresh(self):
@@ -73,7 +75,7 @@ class Agent:
         self.pod = os.environ["POD_NAME"]
         self.me = int(self.pod.rpartition("-")[2])
         self.count, self.counted = 1, None
-        self.status = {**DOWN, "phase": "none", "leaving": False}
+        self.status = dict(NOTHING)
         self.ticked = clock()
         self.said = ""
         self.joinable, self.lost, self.waited, self.left = Timer(), Timer(), Timer(), Timer()
