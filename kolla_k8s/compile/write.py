@@ -1,7 +1,8 @@
 """Put charts on disk so that a reader sees the old tree or the new one, never a mixture.
 
 A new tree is built beside the old one: unchanged files are hard links (their times stay), changed ones are written.
-Then the two directories change places in one system call. Names cannot lead out of the folder; links are refused.
+Then the two directories change places in one system call; where a file system cannot, in two, and the next run mends
+what lies between. Names cannot lead out of the folder; links are refused.
 """
 
 from __future__ import annotations
@@ -119,6 +120,7 @@ def _locked(folder: Path) -> Iterator[None]:
     handle = os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _clear_up(folder)
         yield
     except BlockingIOError:
         raise HeldError(f"{folder}: another run is writing charts there; wait for it and repeat") from None
@@ -127,8 +129,6 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _exchange_tree(folder: Path, wanted: Mapping[str, str], ours: set[str]) -> None:
-    for leftover in folder.parent.glob(f".{folder.name}.new-*"):
-        shutil.rmtree(leftover)
     staging = folder.parent / f".{folder.name}.new-{os.getpid()}"
     staging.mkdir()
     try:
@@ -173,7 +173,19 @@ def _swap(staging: Path, folder: Path) -> None:
     code = ctypes.get_errno()
     if code not in (errno.EINVAL, errno.ENOSYS):
         raise OSError(code, os.strerror(code))
-    old = staging.with_name(staging.name + "-old")
-    folder.rename(old)
+    folder.rename(_aside(folder))
     staging.rename(folder)
-    shutil.rmtree(old)
+    shutil.rmtree(_aside(folder))
+
+
+def _aside(folder: Path) -> Path:
+    """Where the old tree waits on file systems that cannot exchange two directories."""
+    return folder.parent / f".{folder.name}.new-aside"
+
+
+def _clear_up(folder: Path) -> None:
+    """Take away what a killed run left beside the folder; put the old tree back when it died between two renames."""
+    if _aside(folder).exists() and not folder.exists():
+        _aside(folder).rename(folder)
+    for leftover in folder.parent.glob(f".{folder.name}.new-*"):
+        shutil.rmtree(leftover)

@@ -1,7 +1,10 @@
+import fcntl
+import os
+
 import pytest
 
 from kolla_k8s.compile.write import differences, write_charts
-from kolla_k8s.errors import OutsideError
+from kolla_k8s.errors import HeldError, OutsideError
 
 CHART = {"Chart.yaml": "kolla-k8s.io/digest: 1\n", "templates/a.yaml": "a: 1\n"}
 
@@ -87,3 +90,79 @@ def test_planted_link_is_replaced_not_followed(tmp_path):
 
     assert "precious" == victim.read_text()
     assert "new\n" == (folder / "x" / "Chart.yaml").read_text()
+
+
+def test_folders_of_others_survive(tmp_path):
+    """
+    With what is in them, links included.
+    """
+    folder = tmp_path / "charts"
+    write_charts(folder, [CHART], ["x"])
+    (folder / "theirs/templates").mkdir(parents=True)
+    (folder / "theirs/templates/a.yaml").write_text("theirs")
+    (folder / "theirs/link").symlink_to("nowhere")
+
+    write_charts(folder, [{**CHART, "templates/a.yaml": "a: 2\n"}], ["x"])
+
+    assert "theirs" == (folder / "theirs/templates/a.yaml").read_text()
+    assert (folder / "theirs/link").is_symlink()
+
+
+def test_what_a_killed_run_left_is_cleared_away(tmp_path):
+    """
+    Half a tree beside the folder is nobody's.
+    """
+    (tmp_path / ".charts.new-1/x").mkdir(parents=True)
+
+    write_charts(tmp_path / "charts", [CHART], ["x"])
+
+    assert ["charts"] == [path.name for path in tmp_path.iterdir()]
+
+
+def test_tree_put_aside_by_a_killed_run_is_put_back(tmp_path):
+    """
+    Where two directories cannot be exchanged, a run may die while neither is in its place.
+    """
+    write_charts(tmp_path / "charts", [CHART], ["x"])
+    (tmp_path / "charts/notes.txt").write_text("mine")
+    (tmp_path / "charts").rename(tmp_path / ".charts.new-aside")
+
+    write_charts(tmp_path / "charts", [CHART], ["x"])
+
+    assert "mine" == (tmp_path / "charts/notes.txt").read_text()
+    assert ["charts"] == [path.name for path in tmp_path.iterdir()]
+
+
+def test_tree_put_aside_goes_when_the_new_one_is_in_place(tmp_path):
+    """
+    The run died after the second rename.
+    """
+    write_charts(tmp_path / "charts", [CHART], ["x"])
+    (tmp_path / ".charts.new-aside").mkdir()
+
+    write_charts(tmp_path / "charts", [CHART], ["x"])
+
+    assert ["charts"] == [path.name for path in tmp_path.iterdir()]
+
+
+def test_second_writer_is_told_to_wait(tmp_path):
+    """
+    One run writes at a time.
+    """
+    handle = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        with pytest.raises(HeldError, match="another run is writing charts there; wait for it and repeat"):
+            write_charts(tmp_path / "charts", [CHART], ["x"])
+    finally:
+        os.close(handle)
+
+
+def test_place_that_cannot_be_written_is_named(tmp_path):
+    """
+    With what the system says of it.
+    """
+    (tmp_path / "file").touch()
+
+    with pytest.raises(OutsideError, match=r"file/charts: cannot be written: .*; see disk and rights"):
+        write_charts(tmp_path / "file/charts", [CHART], ["x"])
