@@ -104,7 +104,7 @@ def _prepare(plan: PodPlan, bootstrap: Bootstrap) -> dict[str, Any]:
     record = {"name": "BOOTSTRAP_RECORD", "value": f"{plan.service.name}-bootstrap"}
     made["env"] = [*made["env"], record, *limit_env(_last(plan.service))]
     tmp = {"name": "tmp", "mountPath": "/tmp"}  # noqa: S108 - in the container
-    mounts = [*tool_mounts(plan), *plan.secret_mount("prepare", pairs), token_mount(), tmp]
+    mounts = [*tool_mounts(), *plan.secret_mount("prepare", pairs), token_mount(), tmp]
     return {**made, "volumeMounts": mounts}
 
 

@@ -127,12 +127,9 @@ def token_mount() -> dict[str, Any]:
     return {"name": "token", "mountPath": TOKEN, "readOnly": True}
 
 
-def tool_mounts(plan: PodPlan) -> list[dict[str, Any]]:
+def tool_mounts() -> list[dict[str, Any]]:
     """Mounts of the init program and of the place for rendered files."""
-    if not plan.config_name:
-        return []
-    mounts: list[dict[str, Any]] = [{"name": "kolla-k8s", "mountPath": TOOLS, "readOnly": True}]
-    return [*mounts, {"name": "rendered", "mountPath": RENDERED}]
+    return [{"name": "kolla-k8s", "mountPath": TOOLS, "readOnly": True}, {"name": "rendered", "mountPath": RENDERED}]
 
 
 def process_mounts(plan: PodPlan) -> list[dict[str, Any]]:

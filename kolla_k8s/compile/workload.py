@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, assert_never
 
 from kolla_k8s.compile.emit import Block, Go
 from kolla_k8s.compile.members import agent_of, chosen, member_objects
@@ -171,6 +171,8 @@ def _controller(service: Service, name: str, workload: Workload) -> dict[str, An
             if workload.roll.strategy == "RollingUpdate":
                 update["rollingUpdate"] = {"maxUnavailable": max(1, unavailable)}
             return {**common, "updateStrategy": update}
+        case _:
+            assert_never(workload.kind)
 
 
 def _claims(workload: Workload) -> dict[str, Any]:
@@ -239,7 +241,7 @@ def _prepare(plan: PodPlan, name: str, workload: Workload) -> dict[str, Any]:
     token = [token_mount()] if plan.service.spec.bootstrap else []
     secrets = plan.secret_mount("prepare", pairs)
     tmp = {"name": "tmp", "mountPath": "/tmp"}  # noqa: S108 - in the container
-    return {**made, "volumeMounts": [*tool_mounts(plan), *secrets, *token, tmp]}
+    return {**made, "volumeMounts": [*tool_mounts(), *secrets, *token, tmp]}
 
 
 def _prepare_step(plan: PodPlan, step: str, prepare: Prepare, workload: Workload) -> dict[str, Any]:

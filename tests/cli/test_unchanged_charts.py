@@ -19,8 +19,7 @@ IMPORTS = "import kolla_k8s.cli, sys\ntry: kolla_k8s.cli.main()\nfinally: print(
 
 @pytest.fixture
 def place(tmp_path):
-    """Definitions, charts made from them, a copy of the compiler, and a cache, all of one's own."""
-    shutil.copytree(ROOT / "kolla_k8s", tmp_path / "code/kolla_k8s", ignore=shutil.ignore_patterns("__pycache__"))
+    """Definitions, charts made from them, and a cache, all of one's own."""
     shutil.copytree(ROOT / "service_defs", tmp_path / "defs")
     assert "rendered True" in generate(tmp_path).stdout
     return tmp_path
@@ -107,7 +106,10 @@ def test_changed_compiler_is_noticed(place, file):
     """
     Its code, its templates and the programs it puts into charts.
     """
-    path = place / "code/kolla_k8s/compile" / file
+    code = shutil.copytree(ROOT / "kolla_k8s", place / "code/kolla_k8s", ignore=shutil.ignore_patterns("__pycache__"))
+    assert "rendered True" in generate(place).stdout
+    assert "rendered False" in generate(place).stdout
+    path = code / "compile" / file
     path.write_text(path.read_text() + "\n# changed\n")
 
     assert "rendered True" in generate(place).stdout
@@ -119,6 +121,13 @@ def test_other_question_is_no_repetition(place, more):
     Other services or another release are compiled.
     """
     assert "rendered True" in generate(place, *more).stdout
+
+
+def test_check_of_equal_charts_is_content(place):
+    """
+    And says how many there are.
+    """
+    assert "4 charts equal their definitions\n" in generate(place, "--check").stdout
 
 
 def test_check_trusts_nothing_it_remembers(place):

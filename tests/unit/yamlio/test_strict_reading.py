@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kolla_k8s.errors import UserFilesError
-from kolla_k8s.yamlio import dump, loads
+from kolla_k8s.errors import OutsideError, UserFilesError
+from kolla_k8s.yamlio import dump, load, loads
 
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"{chr(98 + n)}: &{chr(98 + n)} [{','.join(['*' + chr(97 + n)] * 9)}]\n" for n in range(9)
@@ -84,3 +84,11 @@ def test_what_is_written_reads_back_the_same(data):
     Writing and reading are each other's inverse.
     """
     assert data == loads(dump({"data": data}), "f").data["data"]
+
+
+def test_file_that_cannot_be_read_is_something_outside(tmp_path):
+    """
+    With what the system says.
+    """
+    with pytest.raises(OutsideError, match="cannot be read: Is a directory; check the path and its rights"):
+        load(tmp_path)

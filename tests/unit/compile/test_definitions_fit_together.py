@@ -1,0 +1,102 @@
+"""What one definition names, another has; the messages when not."""
+
+from __future__ import annotations
+
+import pytest
+
+from kolla_k8s.errors import OutsideError, UserFilesError
+from tests.conftest import catalog_of
+from tests.unit.compile.defined import DEPLOYMENT, LISTENING, a_definition, write
+
+HOST = {"reason": "looks at every process", "pid": True}
+HOST_PATH = {"path": "/dev", "reason": "devices are the node's"}
+
+
+def config(text):
+    return {"config": {"a.conf": {"path": "/etc/a.conf", "format": "raw", "content": text}}}
+
+
+def workload(**more):
+    return {"workloads": {"api": {**LISTENING, **more}}}
+
+
+def problems(folder, *definitions):
+    with pytest.raises(UserFilesError) as refused:
+        catalog_of(write(folder, *definitions))
+    return str(refused.value).replace(f"{folder}/", "")
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (config("${secret:othr/key}"), 'no service is called "othr"; did you mean "other"?'),
+        (config("${host:othr}"), 'no service is called "othr"; did you mean "other"?'),
+        (config("${host:silent}"), '${host:silent}: nothing of "silent" listens; give a workload of it a port'),
+        (workload(host=HOST), "the control plane shares nothing with the node; use plane: node"),
+        (workload(volumes={"dev": {"path": "/dev", "host": HOST_PATH}}), "the control plane has no host paths; use"),
+        ({"databases": {"a": {}}}, "spec.databases: needs a bootstrap to be made in; add spec.bootstrap"),
+        ({"messaging": {"a": {}}}, "spec.messaging: needs a bootstrap to be made in; add spec.bootstrap"),
+        ({"expose": {"a": {"workload": "apu", "port": "api"}}}, 'no workload is called "apu"; did you mean "api"?'),
+        (
+            {"options": {"o": {"default": "yes", "one-of": ["yes", "no"], "help": "?"}}, **workload(when={"o": "nay"})},
+            '"nay" is no choice of option "o"',
+        ),
+        ({"periodic": {"p": {"schedule": "* * * * *", "image": "a"}}}, "a periodic task has exactly one of run and"),
+        (workload(ready={"tcp": True}), "an http or tcp probe names its port"),
+        (workload(volumes={"v": {"path": "/v"}}), "a volume has exactly one of scratch, persistent, secret and host"),
+    ],
+)
+def test_definition_that_fits_nothing_is_refused(tmp_path, spec, message):
+    """
+    Each with its place, what is so, and a way out.
+    """
+    silent = a_definition("silent", workloads={"worker": DEPLOYMENT})
+
+    said = problems(tmp_path, a_definition("one", **spec), a_definition("other"), silent)
+
+    assert message in said
+    assert said.startswith("one.yaml:")
+
+
+def test_two_definitions_of_one_name_are_refused(tmp_path):
+    """
+    The later file is told of the earlier one.
+    """
+    write(tmp_path, a_definition("one"))
+    (tmp_path / "two.yaml").write_text((tmp_path / "one.yaml").read_text())
+
+    said = problems(tmp_path)
+
+    assert 'two.yaml:4:3: metadata.name: "one" is also defined in one.yaml; give one of them another name' in said
+
+
+@pytest.mark.parametrize("name", [".", "missing"])
+def test_folder_without_definitions_is_named(tmp_path, name):
+    """
+    Empty or not there at all.
+    """
+    with pytest.raises(OutsideError, match="holds no service definition; name the folder with --definitions"):
+        catalog_of(tmp_path / name)
+
+
+def test_patch_of_a_release_is_laid_over_the_definition(tmp_path):
+    """
+    Only for that release: maps merge, null deletes, all else replaces.
+    """
+    patch = {"workloads": {"api": {"ports": {"api": None, "http": 80}, "run": ["other"]}}}
+    changed = {**a_definition("one"), "releases": {"2026.1": patch, "2026.2": {"plane": "node"}}}
+
+    spec = catalog_of(write(tmp_path, changed))["one"].spec
+
+    assert {"http": 80} == spec.workloads["api"].ports
+    assert ["other"] == spec.workloads["api"].run
+    assert "control" == spec.plane
+
+
+def test_patch_may_bring_what_was_not_there(tmp_path):
+    """
+    A block that the definition lacks is taken from the patch.
+    """
+    changed = {**a_definition("one"), "releases": {"2026.1": {"roll": None, "needs": {"run": ["other"]}}}}
+
+    assert ["other"] == catalog_of(write(tmp_path, changed, a_definition("other")))["one"].spec.needs.run

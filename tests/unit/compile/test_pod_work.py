@@ -1,0 +1,493 @@
+"""The programs of a pod at work: waiting, preparing, steps, rotation and bootstrap, against small real servers."""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import json
+import os
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from sandbox import pki
+from tests.unit.compile.pod import FakeDatabase, FakeKeystone, in_turn, serving
+
+FILES = Path(__file__).parents[3] / "kolla_k8s" / "compile" / "files"
+POD = {
+    "service": "keystone",
+    "wait": [],
+    "site": {"region": "RegionOne", "namespaces": {"control": "openstack"}},
+    "hosts": {
+        "mariadb": {"service": "mariadb", "port": 3306, "peers": "mariadb-peers", "pods": "m", "plane": "control"}
+    },
+    "members": {"mariadb": 2},
+    "urls": {},
+    "files": {"a.conf": {"format": "sysctl", "mode": "0440", "content": {"b": True, "a": 1, "c": None}}},
+}
+HERE = "127.15.67.2"
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pki")
+    pki.make(folder, {"api": ("/CN=api", "IP:127.0.0.1")})
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def root(tmp_path, authority, monkeypatch):
+    """Root directory of a pod: its file, its token, its secrets."""
+    for folder in ("kolla-k8s", "run/kolla-k8s/rendered", "run/kolla-k8s/token", "run/kolla-k8s/secrets"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "kolla-k8s/pod.json").write_text(json.dumps(POD))
+    (tmp_path / "run/kolla-k8s/token/ca.crt").write_bytes((authority / "ca.crt").read_bytes())
+    (tmp_path / "run/kolla-k8s/token/token").write_text("the-token")
+    (tmp_path / "run/kolla-k8s/token/namespace").write_text("openstack")
+    secrets = {"keystone/password": "pa'ss", "mariadb/root-password": "root", "rabbitmq/admin-password": "rabbit"}
+    for name, text in {**secrets, "keystone/admin-password": "admin"}.items():
+        path = tmp_path / "run/kolla-k8s/secrets" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    monkeypatch.setenv("KOLLA_K8S_ROOT", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def program(monkeypatch):
+    """Load a program as it is in this pod."""
+
+    def load(name):
+        spec = importlib.util.spec_from_file_location(name, FILES / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, name, module)
+        spec.loader.exec_module(module)
+        return module
+
+    load("init")
+    return load
+
+
+@pytest.fixture
+def api(authority):
+    """Serve a Kubernetes API with these answers and tell the pod where."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority / "api.crt", authority / "api.key")
+
+    def serve(*answers):
+        return serving(in_turn(*answers), tls=context)
+
+    return serve
+
+
+def told(server):
+    return {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(server.port)}
+
+
+def run(*command, pod=None, **environment):
+    if pod is not None:
+        (Path(os.environ["KOLLA_K8S_ROOT"]) / "kolla-k8s/pod.json").write_text(json.dumps({**POD, **pod}))
+    return subprocess.run(
+        [sys.executable, *command], capture_output=True, text=True, check=False, env={**os.environ, **environment},
+        cwd=FILES,
+    )  # fmt: skip
+
+
+def here(init, pod):
+    """Facts of a pod whose services all answer on one address of this machine."""
+
+    class Here(init.Facts):
+        def host(self, _name):
+            return HERE
+
+    return Here({**POD, **pod})
+
+
+def test_port_is_waited_for_until_it_accepts():
+    """
+    What it waits for, and why, is said once.
+    """
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        wait = f"import init; init.wait_for_port('mariadb', '127.0.0.1', {port})"
+        with subprocess.Popen([sys.executable, "-c", wait], cwd=FILES, stdout=subprocess.PIPE, text=True) as waiting:
+            said = waiting.stdout.readline()
+            listener.listen()
+            rest = waiting.stdout.read()
+
+    assert f"waiting for mariadb at 127.0.0.1:{port} (Connection refused)\n" == said
+    assert (0, "") == (waiting.returncode, rest)
+
+
+def test_prepare_waits_for_each_need_and_writes_the_files(program, root, capsys):
+    """
+    A need that listens holds nothing back; a key without a value is left out.
+    """
+    init = program("init")
+    with socket.create_server((HERE, 0)) as listener:
+        host = {**POD["hosts"]["mariadb"], "port": listener.getsockname()[1]}
+        init.prepare(here(init, {"wait": ["mariadb"], "hosts": {"mariadb": host}}))
+
+    assert "a = 1\nb = true\n" == (root / "run/kolla-k8s/rendered/a.conf").read_text()
+    assert "1 files written\n" == capsys.readouterr().out
+
+
+def test_prepare_waits_for_its_own_bootstrap(api):
+    """
+    Refusals, a lost connection and other bootstraps are told once each, and waited out.
+    """
+    refused, others, done = (
+        (403, {"message": "not yours"}),
+        (200, {"data": {"old": "1"}}),
+        (200, {"data": {"abc": "2"}}),
+    )
+    with api(refused, refused, (0, None), (500, {}), others, done) as server:
+        asked = {"BOOTSTRAP_DIGEST": "abc", "BOOTSTRAP_RECORD": "keystone-bootstrap"}
+        waited = run("init.py", "prepare", **asked, **told(server))
+
+    assert 0 == waited.returncode, waited.stderr
+    assert [
+        "waiting for ConfigMap keystone-bootstrap: not yours",
+        "waiting for ConfigMap keystone-bootstrap: Remote end closed connection without response",
+        "waiting for ConfigMap keystone-bootstrap: status 500",
+        "waiting for bootstrap abc in ConfigMap keystone-bootstrap, which has 1 others",
+        "1 files written",
+    ] == waited.stdout.splitlines()
+    assert {"/api/v1/namespaces/openstack/configmaps/keystone-bootstrap"} == {request.path for request in server.asked}
+    assert {"Bearer the-token"} == {request.headers["Authorization"] for request in server.asked}
+
+
+@pytest.mark.parametrize(("data", "is_fresh"), [({"old": "1"}, False), (None, True)])
+def test_prepare_of_a_bootstrap_sees_whether_the_database_is_fresh(root, api, data, is_fresh):
+    """
+    It is when no bootstrap was ever recorded.
+    """
+    with api((200, {"data": data})) as server:
+        run("init.py", "prepare", pod={"is_bootstrap": True}, BOOTSTRAP_RECORD="r", **told(server))
+
+    assert is_fresh == (root / "run/kolla-k8s/rendered/.fresh").exists()
+
+
+def test_step_becomes_its_command():
+    """
+    With placeholders filled in.
+    """
+    steps = {"show": {"run": ["echo", "${count:mariadb} on ${host:mariadb}"]}}
+
+    assert "2 on mariadb.openstack.svc\n" == run("init.py", "step", "show", pod={"steps": steps}).stdout
+
+
+def test_step_with_a_secret_runs_in_this_process(root):
+    """
+    So that the secret stands in no process's arguments.
+    """
+    (root / "show.py").write_text("import os, sys\nprint(sys.argv[1], open('/proc/self/cmdline').read().count('pa'))\n")
+    steps = {"show": {"run": [str(root / "show.py"), "${secret:password}"]}}
+
+    assert "pa'ss 0\n" == run("init.py", "step", "show", pod={"steps": steps}).stdout
+
+
+def test_contraction_is_left_to_the_upgrade_of_an_old_database(root):
+    """
+    And runs on a fresh one.
+    """
+    steps = {"schema-contract": {"run": ["echo", "contracted"], "only_when_fresh": True}}
+    old = run("init.py", "step", "schema-contract", pod={"steps": steps})
+    (root / "run/kolla-k8s/rendered/.fresh").touch()
+
+    assert "not a fresh database: left to the upgrade\n" == old.stdout
+    assert "contracted\n" == run("init.py", "step", "schema-contract", pod={"steps": steps}).stdout
+
+
+def test_facts_of_pod_node_and_limits_come_from_the_environment(program, monkeypatch):
+    """
+    As the downward API gives them.
+    """
+    init = program("init")
+    for name, value in {"POD_NAME": "nova-0", "NODE_NAME": "n1", "LIMIT_MEMORY": "512"}.items():
+        monkeypatch.setenv(name, value)
+    text = "${pod:name} ${node:name} ${limit:memory|percent=50} ${each:key} ${hosts:mariadb} ${site:region|default=x}"
+
+    said = init.fill(text, init.Facts({**POD, "each": "az1"}))
+
+    assert (
+        "nova-0 n1 256 az1 m-0.mariadb-peers.openstack.svc,m-1.mariadb-peers.openstack.svc RegionOne" == said
+    )  # fmt: skip
+
+
+def test_address_of_an_interface_is_its_global_one(program, root, monkeypatch):
+    """
+    As ``ip`` tells it.
+    """
+    init = program("init")
+    addresses = [{"addr_info": [{"scope": "link", "local": "fe80::1"}, {"scope": "global", "local": "10.0.0.7"}]}]
+    (root / "ip").write_text(f'#!/bin/sh\n[ "$6" = eth1 ] || [ "$5" = eth1 ] && echo \'{json.dumps(addresses)}\'\n')
+    (root / "ip").chmod(0o755)
+    monkeypatch.setenv("PATH", str(root), prepend=os.pathsep)
+
+    assert "10.0.0.7" == init.fill("${iface:eth1}", init.Facts(POD))
+
+
+def test_unknown_filter_ends_the_program(program):
+    """
+    A chart of another version may name one.
+    """
+    init = program("init")
+
+    with pytest.raises(SystemExit, match="placeholder filter 'other' is not known"):
+        init.fill("${site:region|other}", init.Facts(POD))
+
+
+def test_per_cent_sign_of_a_secret_is_escaped_for_uwsgi(program, root):
+    """
+    It has magic variables of its own, which a definition may use and a secret may not.
+    """
+    init = program("init")
+    (root / "run/kolla-k8s/secrets/keystone/odd").write_text("a%b")
+    content = {"uwsgi": {"a": "${secret:odd} %n", "b": None}, "gone": None}
+
+    assert "[uwsgi]\na = a%%b %n\n" == init.render({"format": "uwsgi", "content": content}, init.Facts(POD))
+
+
+def test_my_cnf_knows_flags_and_quotes(program):
+    """
+    An option without a value, a plain one, and one that needs quotes.
+    """
+    init = program("init")
+    content = {"mysqld": {"skip-name-resolve": True, "port": 3306, "password": "${secret:password}"}}
+
+    text = init.render({"format": "my.cnf", "content": content}, init.Facts(POD))
+
+    assert '[mysqld]\npassword = "pa\'ss"\nport = 3306\nskip-name-resolve\n' == text
+
+
+def test_password_that_my_cnf_cannot_say_ends_the_program(program):
+    """
+    Better no file than a password cut short.
+    """
+    with pytest.raises(SystemExit, match="quotes and # in an order that MariaDB's option files cannot say"):
+        program("init").render({"format": "my.cnf", "content": {"client": {"password": "\"#'#"}}}, None)
+
+
+def a_secret(**more):
+    return {"metadata": {"creationTimestamp": "2026-01-01T00:00:00Z", **more}, "data": {"0": "s", "1": "o", "2": "p"}}
+
+
+def test_rotation_stages_a_new_key(api):
+    """
+    The Secret is read, changed and written back with the time of the change.
+    """
+    with api((200, a_secret()), (200, {})) as server:
+        rotated = run("rotate.py", "keystone-fernet", "3", "600", **told(server))
+    written = server.asked[1].body
+
+    assert {"secret": "keystone-fernet", "keys_before": 3, "keys_after": 3} == json.loads(rotated.stdout)
+    assert ("PUT", "p", "s") == (server.asked[1].method, written["data"]["2"], written["data"]["3"])
+    assert 44 == len(base64.b64decode(written["data"]["0"]))
+    assert "kolla-k8s.io/rotated" in written["metadata"]["annotations"]
+
+
+def test_young_repository_is_left_alone(api):
+    """
+    Its staged key may not have reached every pod.
+    """
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    with api((200, a_secret(annotations={"kolla-k8s.io/rotated": now}))) as server:
+        said = run("rotate.py", "keystone-fernet", "3", "600", **told(server)).stdout
+
+    assert "less than 600 s: left alone" in said
+    assert 1 == len(server.asked)
+
+
+@pytest.mark.parametrize(
+    ("answers", "message"),
+    [
+        ([(404, {"message": "no such Secret"})], "Secret keystone-fernet cannot be read: no such Secret"),
+        ([(200, a_secret()), (409, {"message": "conflict"})], "Secret keystone-fernet was not changed: conflict"),
+    ],
+)
+def test_rotation_that_is_refused_fails(api, answers, message):
+    """
+    With the words of Kubernetes.
+    """
+    with api(*answers) as server:
+        failed = run("rotate.py", "keystone-fernet", "3", "600", **told(server))
+
+    assert (1, f"{message}\n") == (failed.returncode, failed.stderr)
+
+
+def test_databases_and_users_are_made_with_their_passwords(program, monkeypatch, capsys):
+    """
+    Once the server answers; what else the user may use is made too.
+    """
+    library = FakeDatabase(refusals=1)
+    monkeypatch.setitem(sys.modules, "pymysql", library)
+    bootstrap = program("bootstrap")
+    wanted = {"databases": {"nova": {"user": "nova", "password": "password", "also": ["nova_cell0"]}}}
+
+    bootstrap.databases(sys.modules["init"].Facts({**POD, **wanted}))
+
+    assert {"host": "mariadb.openstack.svc", "user": "root", "password": "root", "autocommit": True} == library.asked
+    assert [
+        ("CREATE USER IF NOT EXISTS %s@'%%' IDENTIFIED BY %s", ("nova", "pa'ss")),
+        ("ALTER USER %s@'%%' IDENTIFIED BY %s", ("nova", "pa'ss")),
+        ("CREATE DATABASE IF NOT EXISTS `nova` CHARACTER SET utf8mb4", ()),
+        ("GRANT ALL PRIVILEGES ON `nova`.* TO %s@'%%'", ("nova",)),
+        ("CREATE DATABASE IF NOT EXISTS `nova_cell0` CHARACTER SET utf8mb4", ()),
+        ("GRANT ALL PRIVILEGES ON `nova_cell0`.* TO %s@'%%'", ("nova",)),
+    ] == library.statements
+    assert "trying again: not yet\ndatabase nova and user nova are there\n" == capsys.readouterr().out
+
+
+def test_patience_has_an_end(program, monkeypatch):
+    """
+    The last failure is the step's.
+    """
+    bootstrap = program("bootstrap")
+    monkeypatch.setattr(bootstrap, "PATIENCE_S", -1)
+
+    def refused():
+        raise OSError("nobody there")
+
+    with pytest.raises(OSError, match="nobody there"):
+        bootstrap.patiently(refused, OSError)
+
+
+MESSAGING = {"messaging": {"nova": {"vhost": "nova/1", "password": "password"}}}
+
+
+def test_messaging_user_is_made_with_its_virtual_host(program, capsys):
+    """
+    RabbitMQ that is still starting is asked again.
+    """
+    bootstrap = program("bootstrap")
+    with serving(in_turn((503, None), (201, None)), host=HERE, port=15672) as server:
+        bootstrap.messaging(here(sys.modules["init"], MESSAGING))
+
+    assert [
+        ("PUT", "/api/vhosts/nova%2F1", {"default_queue_type": "quorum"}),
+        ("PUT", "/api/users/nova", {"password": "pa'ss", "tags": ""}),
+        ("PUT", "/api/permissions/nova%2F1/nova", {"configure": ".*", "write": ".*", "read": ".*"}),
+    ] == [(request.method, request.path, request.body) for request in server.asked[1:]]
+    assert "Basic YWRtaW46cmFiYml0" == server.asked[0].headers["Authorization"]
+    assert "trying again: RabbitMQ answered 503\nmessaging user nova of virtual host nova/1 is there\n" == (
+        capsys.readouterr().out
+    )
+
+
+def test_refusal_of_rabbitmq_ends_the_step(program):
+    """
+    Repeating would change nothing.
+    """
+    bootstrap = program("bootstrap")
+    with (
+        serving(in_turn((401, None)), host=HERE, port=15672),
+        pytest.raises(SystemExit, match="RabbitMQ refused vhosts/nova%2F1: 401 Unauthorized"),
+    ):
+        bootstrap.messaging(here(sys.modules["init"], MESSAGING))
+
+
+def registration(**more):
+    user = {"password": "password", "project": "service", "roles": ["admin"]}
+    entry = {"type": "compute", "description": "Compute"}
+    return {
+        "identity": {"projects": [], "roles": ["reader"], "users": {"nova": user}, "services": {"nova": entry}, **more}
+    }
+
+
+def urls(port, **nova):
+    keystone = {"internal": f"http://127.0.0.1:{port}"}
+    return {"urls": {"keystone": keystone, "nova": {"internal": "http://nova:8774", "public": "https://nova", **nova}}}
+
+
+def register(program, keystone, **more):
+    bootstrap = program("bootstrap")
+    with serving(keystone) as server:
+        facts = sys.modules["init"].Facts({**POD, **registration(**more), **urls(server.port)})
+        bootstrap.identity(facts)
+        return facts, server
+
+
+def test_service_is_registered_in_keystone(program, capsys):
+    """
+    Projects, roles, users with theirs, the catalogue entry and its two endpoints.
+    """
+    keystone = FakeKeystone(admin="admin", nova="pa'ss")
+
+    register(program, keystone)
+
+    assert ["service"] == [project["name"] for project in keystone.things["projects"]]
+    assert ["reader", "admin"] == [role["name"] for role in keystone.things["roles"]]
+    assert ["projects/projects-0/users/users-0/roles/roles-1"] == [f"projects/{role}" for role in keystone.roles]
+    assert {"internal": "http://nova:8774", "public": "https://nova"} == {
+        endpoint["interface"]: endpoint["url"] for endpoint in keystone.things["endpoints"]
+    }
+    assert [{"id": "RegionOne"}] == keystone.things["regions"]
+    assert "user nova is there\ncatalogue entry nova is there\n" == capsys.readouterr().out
+
+
+def test_second_registration_changes_nothing(program):
+    """
+    It looks first.
+    """
+    keystone = FakeKeystone(admin="admin", nova="pa'ss")
+    register(program, keystone)
+    before = json.dumps(keystone.things)
+
+    _, server = register(program, keystone)
+
+    assert before == json.dumps(keystone.things)
+    assert {"GET", "POST", "PUT"} == {request.method for request in server.asked}
+    assert {"/v3/auth/tokens"} == {request.path for request in server.asked if request.method == "POST"}
+
+
+def test_changed_password_and_address_are_brought_up_to_date(program):
+    """
+    A rotated password and a moved endpoint.
+    """
+    keystone = FakeKeystone(admin="admin", nova="old")
+    register(program, keystone)
+    keystone.things["endpoints"][0]["url"] = "http://elsewhere"
+
+    register(program, keystone)
+
+    assert "pa'ss" == keystone.passwords["nova"]
+    assert "http://nova:8774" == keystone.things["endpoints"][0]["url"]
+
+
+def test_refusal_of_keystone_ends_the_step(program):
+    """
+    With its words.
+    """
+    with pytest.raises(SystemExit, match=r"Keystone refused POST roles: 409 .*forbidden"):
+        register(program, FakeKeystone(admin="admin"), roles=["forbidden"])
+
+
+def test_keystone_that_is_starting_is_asked_again(program, capsys):
+    """
+    An answer that is no token is no refusal.
+    """
+    keystone, busy = FakeKeystone(admin="admin", nova="pa'ss"), [(503, {})]
+
+    register(program, lambda request: busy.pop() if busy else keystone(request))
+
+    assert "trying again: Keystone answered 503: {}" in capsys.readouterr().out
+
+
+def test_bootstrap_is_recorded_by_its_digest(api):
+    """
+    A refusal is waited out: without the record pods would wait for ever.
+    """
+    with api((503, {"message": "busy"}), (200, {})) as server:
+        done = run("bootstrap.py", "record", BOOTSTRAP_RECORD="r", JOB_NAME="keystone-bootstrap-abc", **told(server))
+    request = server.asked[1]
+
+    assert "trying again: Kubernetes answered 503: busy\nbootstrap abc is done\n" == done.stdout
+    assert ("PATCH", ["abc"]) == (request.method, list(request.body["data"]))
+    assert "application/merge-patch+json" == request.headers["Content-Type"]
