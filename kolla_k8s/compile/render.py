@@ -20,6 +20,7 @@ from kolla_k8s.compile.emit import emit
 from kolla_k8s.compile.helmtest import test_objects
 from kolla_k8s.compile.jobs import bootstrap_labels, bootstrap_objects, bootstrap_pod, periodic_objects
 from kolla_k8s.compile.members import has_agents
+from kolla_k8s.compile.placeholders import arguments
 from kolla_k8s.compile.podfile import bootstrap_podfile, workload_podfile
 from kolla_k8s.compile.values import chart_values, images, values_schema
 from kolla_k8s.compile.workload import workload_objects
@@ -144,12 +145,22 @@ def _helpers(catalog: Catalog, service: Service) -> str:
         "other_plane": "node" if is_ours else "control",
         "has_claims": any(v.persistent for w in service.spec.workloads.values() for v in w.volumes.values()),
         "uses_api": bool(service.spec.bootstrap or service.spec.periodic or has_agents(service)),
+        "counts_itself": _counts_itself(service),
         "bootstrap_pod": "",
     }
     if service.spec.bootstrap:
         about["bootstrap_pod"] = emit(bootstrap_pod(catalog, service))
         about["bootstrap_labels"] = emit(bootstrap_labels(catalog, service))
     return _document("_helpers.tpl.j2", about)
+
+
+def _counts_itself(service: Service) -> bool:
+    """Whether pods are told how many members their own service has, and so roll when that changes.
+
+    Agents ask Kubernetes instead, and a cluster that grows or shrinks must not be restarted for it.
+    """
+    contents = [file.content for file in service.spec.config.values()]
+    return not has_agents(service) or service.name in arguments(contents, "members", "hosts", "count")
 
 
 def _about(catalog: Catalog, service: Service) -> dict[str, Any]:
