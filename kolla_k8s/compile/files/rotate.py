@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 
 import init
 
@@ -35,7 +35,7 @@ def age_s(secret, now):
     """Seconds since the repository last changed."""
     metadata = secret["metadata"]
     when = metadata.get("annotations", {}).get(ROTATED) or metadata["creationTimestamp"]
-    return now - datetime.strptime(when, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()
+    return now - datetime.strptime(when, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc).timestamp()
 
 
 def main(arguments):
