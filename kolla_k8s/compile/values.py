@@ -110,7 +110,7 @@ def _knobs(workload: Workload) -> Json:
         "nodeSelector": dict(workload.node_selector),
         "tolerations": [],
         "podAnnotations": {},
-        "spread": "DoNotSchedule" if workload.peers else "ScheduleAnyway",
+        "spread": "ScheduleAnyway",
     }
     if workload.kind is Kind.DAEMON_SET:
         del knobs["replicas"], knobs["spread"]

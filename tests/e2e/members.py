@@ -1,0 +1,114 @@
+"""Members of a clustered service, and a client that works while they die."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.conftest import SPACE, Sandbox
+
+
+class Members:
+    """The pods of a service's StatefulSet."""
+
+    def __init__(self, sandbox: Sandbox, service: str, count: int = 3) -> None:
+        self.sandbox, self.api, self.service, self.count = sandbox, sandbox.api, service, count
+        self.names = tuple(f"{service}-{number}" for number in range(count))
+
+    def until(self, what: str, is_so: Callable[[], object], timeout_s: float = 300) -> None:
+        """Wait for something to be so."""
+        deadline = time.monotonic() + timeout_s
+        while not is_so():
+            assert time.monotonic() < deadline, f"{what}: not within {timeout_s} s\n{self.said()}"
+            time.sleep(0.5)
+
+    def said(self) -> str:
+        """The last lines of every container."""
+        return "\n".join(
+            f"{pod['metadata']['name']} {container['name']}:\n{self.log(pod['metadata']['name'], container['name'])}"
+            for pod in self.pods()
+            for container in pod["spec"]["containers"]
+        )
+
+    def log(self, pod: str, container: str, lines: int = 9) -> str:
+        """The end of a container's log."""
+        return str(self.api.ask("GET", f"{SPACE}/pods/{pod}/log?container={container}&tailLines={lines}")[1])
+
+    def pods(self) -> list[dict[str, Any]]:
+        """The members' pods."""
+        label = "labelSelector=app.kubernetes.io%2Fcomponent%3Dserver%2Capp.kubernetes.io%2Fname%3D"
+        return self.api.items(f"{SPACE}/pods?{label}{self.service}")
+
+    def containers(self, names: Iterable[str] = ()) -> set[str]:
+        """Identities of all containers that run in these pods, or in all."""
+        pods = [pod for pod in self.pods() if not names or pod["metadata"]["name"] in names]
+        return {str(s.get("containerID")) for pod in pods for s in pod["status"].get("containerStatuses", ())}
+
+    def are_ready(self) -> bool:
+        """Whether every member is, and none is going."""
+        pods = self.pods()
+        ready = [c["status"] for pod in pods for c in pod["status"].get("conditions", ()) if c["type"] == "Ready"]
+        return ["True"] * self.count == ready and not any("deletionTimestamp" in pod["metadata"] for pod in pods)
+
+    def kill(self, *names: str) -> set[str]:
+        """SIGKILL every container of these members at once; gives the identities that are gone."""
+        gone = self.containers(names)
+        for process in first_processes({container.rpartition("/")[2] for container in gone}):
+            os.kill(process, signal.SIGKILL)
+        return gone
+
+    def delete(self, *names: str) -> set[str]:
+        """Delete these pods at once; gives the containers that are gone."""
+        gone = self.containers(names)
+        for name in names:
+            self.api.ask("DELETE", f"{SPACE}/pods/{name}")
+        return gone
+
+    def come_back(self, gone: set[str]) -> None:
+        """Wait until every member is ready without these containers."""
+        self.until("members", lambda: self.are_ready() and not gone & self.containers())
+
+
+def first_processes(containers: set[str]) -> list[int]:
+    """The process of each container with which it ends."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            is_ours = any(container in (folder / "cgroup").read_text() for container in containers)
+            if is_ours and (folder / "status").read_text().partition("NSpid:")[2].splitlines()[0].endswith("\t1"):
+                found.append(int(folder.name))
+        except OSError:
+            continue
+    return found
+
+
+def client(name: str, image: tuple[str, int], program: str, *, needs: str, env: Mapping[str, Any]) -> dict[str, Any]:
+    """A pod that works without end: its program by the image's python3 (and uid), as a client of ``needs``."""
+    security = {"runAsNonRoot": True, "runAsUser": image[1], "seccompProfile": {"type": "RuntimeDefault"}}
+    container = {
+        "name": name,
+        "image": f"registry.sandbox:5000/openstack.kolla/{image[0]}:2026.1-debian-trixie",
+        "command": ["python3", "-c", program],
+        "env": [{"name": key, "valueFrom": value} for key, value in env.items()],
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "labels": {f"needs.kolla-k8s.io/{needs}": "true"}},
+        "spec": {
+            "automountServiceAccountToken": False,
+            "terminationGracePeriodSeconds": 0,
+            "securityContext": security,
+            "containers": [container],
+        },
+    }
+
+
+def key_of(secret: str, key: str) -> dict[str, Any]:
+    """A Secret's key as the value of an environment variable."""
+    return {"secretKeyRef": {"name": secret, "key": key}}
