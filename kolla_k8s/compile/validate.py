@@ -146,6 +146,8 @@ def _workloads(room: Room) -> Iterator[Problem]:
         yield from _members(room, path, workload)
         if workload.for_each:
             yield from room.unknown((*path, "for-each"), "option", workload.for_each, room.service.spec.options)
+        if workload.same_node and workload.spread == "OneANode":
+            yield room.problem((*path, "spread"), "same-node says where replicas are", "remove one of the two")
         if workload.same_node:
             yield from room.unknown((*path, "same-node"), "service", workload.same_node, room.catalog.services)
         if workload.host and room.service.spec.plane is Plane.CONTROL:

@@ -99,6 +99,11 @@ def images(service: Service) -> list[str]:
     return sorted(set(found))
 
 
+def keeps_apart(workload: Workload) -> bool:
+    """Whether a node may be forbidden to hold two replicas: losing it would then cost the majority."""
+    return workload.spread == "OneANode"
+
+
 def _about(name: str, workload: Workload) -> str:
     return f"{workload.kind} {name}: replicas, resources, placement."
 
@@ -110,7 +115,7 @@ def _knobs(workload: Workload) -> Json:
         "nodeSelector": dict(workload.node_selector),
         "tolerations": [],
         "podAnnotations": {},
-        "spread": "ScheduleAnyway",
+        "spread": workload.spread,
     }
     if workload.kind is Kind.DAEMON_SET:
         del knobs["replicas"], knobs["spread"]
@@ -177,7 +182,7 @@ def _workload_schema(workload: Workload) -> Json:
         "nodeSelector": strings,
         "tolerations": {"type": "array", "items": {"type": "object"}},
         "podAnnotations": strings,
-        "spread": {"enum": ["ScheduleAnyway", "DoNotSchedule"]},
+        "spread": {"enum": ["ScheduleAnyway", "DoNotSchedule", *(["OneANode"] if keeps_apart(workload) else [])]},
     }
     if workload.peers and workload.peers.odd:
         properties["replicas"]["not"] = {"multipleOf": 2}

@@ -22,6 +22,7 @@ from kolla_k8s.compile.pod import (
     tool_mounts,
 )
 from kolla_k8s.compile.podfile import secrets_named, workload_files, workload_podfile
+from kolla_k8s.compile.values import keeps_apart
 from kolla_k8s.model.catalog import Catalog, pods_name, service_name
 from kolla_k8s.model.service import Service
 from kolla_k8s.model.workload import Container, Kind, Prepare, Probe, Workload
@@ -135,10 +136,12 @@ def _placement(plan: PodPlan, name: str, workload: Workload) -> dict[str, Any]:
             {
                 "maxSkew": 1,
                 "topologyKey": "kubernetes.io/hostname",
-                "whenUnsatisfiable": Go(f"{{{{ {_values(name)}.spread }}}}"),
+                "whenUnsatisfiable": Go(f"{{{{ {_constraint(name, workload)} }}}}"),
                 "labelSelector": {"matchLabels": selector(plan.service, name)},
             }
         ]
+    if keeps_apart(workload):
+        placed["affinity"] = Block(_apart(plan.service, name))
     if workload.same_node:
         term = {
             "labelSelector": {"matchLabels": {"app.kubernetes.io/name": workload.same_node}},
@@ -151,6 +154,20 @@ def _placement(plan: PodPlan, name: str, workload: Workload) -> dict[str, Any]:
         if workload.host.network:
             placed["dnsPolicy"] = "ClusterFirstWithHostNet"
     return placed
+
+
+def _constraint(name: str, workload: Workload) -> str:
+    spread = f"{_values(name)}.spread"
+    return f'ternary "ScheduleAnyway" {spread} (eq {spread} "OneANode")' if keeps_apart(workload) else spread
+
+
+def _apart(service: Service, name: str) -> str:
+    """Go expression of an affinity: no two replicas on a node, where the values say so."""
+    about = f'"app.kubernetes.io/name" "{service.name}" "app.kubernetes.io/component" "{name}"'
+    labels = f'(dict {about} "app.kubernetes.io/instance" .Release.Name)'
+    term = f'(dict "topologyKey" "kubernetes.io/hostname" "labelSelector" (dict "matchLabels" {labels}))'
+    rule = f'(dict "podAntiAffinity" (dict "requiredDuringSchedulingIgnoredDuringExecution" (list {term})))'
+    return f'toYaml (ternary {rule} dict (eq {_values(name)}.spread "OneANode"))'
 
 
 def _controller(service: Service, name: str, workload: Workload) -> dict[str, Any]:

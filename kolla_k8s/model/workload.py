@@ -170,6 +170,9 @@ class Workload(Container):
 
     kind: Kind
     replicas: Annotated[int, Field(ge=1)] = 1
+    spread: Literal["ScheduleAnyway", "DoNotSchedule", "OneANode"] = Field(
+        default="ScheduleAnyway", description="how strictly replicas keep apart; OneANode: never two on a node"
+    )
     service: Name | None = Field(default=None, description="name of the Kubernetes Service, when not the usual one")
     config: list[FileName] | None = Field(default=None, description="files this workload gets; all when left out")
     containers: dict[Name, Container] = {}

@@ -118,6 +118,31 @@ def test_disruption_budget_comes_with_the_second_replica():
     assert {"PodDisruptionBudget"} == two - alone
 
 
+def test_members_of_a_database_keep_apart_unless_told_otherwise():
+    """
+    A node that is lost costs one member, not the majority.
+    """
+    stateful = {"kind": "StatefulSet"}
+    apart, together = (
+        next(item for item in objects("mariadb", *options) if stateful.items() <= item.items())["spec"]["template"]
+        for options in ((), ("--set", "workloads.server.spread=ScheduleAnyway"))
+    )
+
+    (term,) = apart["spec"]["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    assert term["labelSelector"]["matchLabels"].items() <= apart["metadata"]["labels"].items()
+    assert {} == together["spec"]["affinity"]
+
+
+def test_only_the_agent_of_a_member_has_a_token():
+    """
+    The server, which others reach, could not use it for good.
+    """
+    pod = next(spec for kind, spec in pods("mariadb") if kind == "StatefulSet")
+    holders = [c["name"] for c in [*pod["initContainers"], *pod["containers"]] if "token" in str(c["volumeMounts"])]
+
+    assert ["agent"] == holders
+
+
 def test_change_of_config_makes_a_new_config_map_and_no_new_bootstrap():
     """
     An option that no bootstrap step reads rolls the pods and runs nothing again.
