@@ -14,7 +14,8 @@ from kolla_k8s.adapters.releases import unlock as unlock_release
 from kolla_k8s.cli.cloud import Cloud, Source, load_cloud
 from kolla_k8s.cli.screen import Screen
 from kolla_k8s.cli.session import Session, Signals, Target, claim, opened
-from kolla_k8s.errors import DidNotComeUpError, HeldError
+from kolla_k8s.errors import DidNotComeUpError, HeldError, OutsideError
+from kolla_k8s.model.catalog import main_workload, pods_name
 from kolla_k8s.model.plan import Plan
 from kolla_k8s.orchestrate.bundle import collect
 from kolla_k8s.orchestrate.gate import Gates
@@ -22,6 +23,7 @@ from kolla_k8s.orchestrate.lease import hold, unlock
 from kolla_k8s.orchestrate.mend import delete_data, delete_kept
 from kolla_k8s.orchestrate.observe import observing
 from kolla_k8s.orchestrate.plan import build_plan, build_removal
+from kolla_k8s.orchestrate.recover import force_from, reports
 from kolla_k8s.orchestrate.report import Report
 from kolla_k8s.orchestrate.run import Means, execute
 from kolla_k8s.orchestrate.secrets import ensure_namespaces, ensure_secrets, read_secrets, secret_specs
@@ -97,6 +99,25 @@ async def unlock_cloud(source: Source, target: Target, *, is_forced: bool) -> No
     async with opened(target) as session:
         who = await unlock(session.cluster, session.clock, claim(cloud), is_forced=is_forced)
     sys.stdout.write(f"cloud {cloud.wanted.cloud}: {f'taken from {who}' if who else 'nobody held it'}\n")
+
+
+async def recover_service(source: Source, target: Target, service: str, pod: str | None) -> None:
+    """Print what stopped members hold, or let one of them start the cluster."""
+    cloud = load_cloud(source, [service])
+    main = main_workload(cloud.catalog[service])
+    if main is None or main[1].peers is None or main[1].peers.agent is None:
+        raise OutsideError(service, "has no members that decide together", "see `kolla-k8s why`")
+    pods, namespace = pods_name(cloud.catalog[service], main[0]), cloud.wanted.namespaces["control"]
+    async with opened(target) as session:
+        if pod is not None:
+            await force_from(session.cluster, namespace, pods, pod)
+            sys.stdout.write(f"{pod}: starts the cluster from its own data\n")
+            return
+        found = await reports(session.cluster, namespace, pods)
+    for one in found:
+        sys.stdout.write(f"{one.pod}: {'empty' if one.is_empty else f'data end at {one.uuid}:{one.seqno}'}\n")
+    if not found:
+        sys.stdout.write(f"{service}: no member is stopped\n")
 
 
 async def _clean(session: Session, cloud: Cloud, services: Sequence[str], *, is_data_too: bool) -> None:

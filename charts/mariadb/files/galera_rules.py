@@ -113,8 +113,7 @@ def elect(view):
 
 def how_to_force(view):
     """Say the way out that only a person can take."""
-    patch = '{"data": {"force-from": "POD"}}'
-    return f"choose one: kubectl patch configmap {view.name}-members --type merge -p '{patch}'"
+    return f"choose one: kolla-k8s recover {view.name} --force-from POD"
 
 
 def must_stop(view):

@@ -1,0 +1,51 @@
+"""What only a person can decide: to start a cluster although members are lost, from the data of one that is there.
+
+Members report where their data end into a ConfigMap; the member that is named there starts the cluster alone, once.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from kolla_k8s.errors import OutsideError
+from kolla_k8s.orchestrate.kinds import CONFIG_MAP
+from kolla_k8s.ports import Cluster
+
+FORCE = "force-from"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Where a stopped member's data end, as it said itself."""
+
+    pod: str
+    uuid: str
+    seqno: int
+    is_empty: bool
+
+
+async def reports(cluster: Cluster, namespace: str, pods: str) -> list[Report]:
+    """Reports of the stopped members of a StatefulSet, by pod; members that run have none.
+
+    Raises:
+        OutsideError: When the service is not installed.
+    """
+    record = await cluster.get(CONFIG_MAP, f"{pods}-members", namespace)
+    if record is None:
+        raise OutsideError(f"ConfigMap {namespace}/{pods}-members", "is not there", "install the service first")
+    told = {pod: json.loads(said) for pod, said in (record.get("data") or {}).items() if pod != FORCE}
+    return [Report(pod, one["uuid"], int(one["seqno"]), bool(one["empty"])) for pod, one in sorted(told.items())]
+
+
+async def force_from(cluster: Cluster, namespace: str, pods: str, pod: str) -> None:
+    """Let one stopped member start the cluster from its own data.
+
+    Raises:
+        OutsideError: When that member has no report, for it runs or is not there, or is empty.
+    """
+    known = {report.pod: report for report in await reports(cluster, namespace, pods)}
+    if pod not in known or known[pod].is_empty:
+        fit = ", ".join(name for name, report in known.items() if not report.is_empty) or "none yet"
+        raise OutsideError(f"Pod {pod}", "is no stopped member that holds data", f"name one of: {fit}")
+    await cluster.patch(CONFIG_MAP, f"{pods}-members", {"data": {FORCE: pod}}, namespace)
