@@ -113,7 +113,8 @@ def elect(view):
 
 def how_to_force(view):
     """Say the way out that only a person can take."""
-    return f"choose one: kolla-k8s recover {view.name} --force-from POD"
+    command = f"kolla-k8s recover {view.name} --force-from POD"
+    return f"name whose data count, and give up what only others hold: {command}"
 
 
 def must_stop(view):

@@ -159,7 +159,11 @@ class Agent:
             members.setdefault("data", {})[self.pod] = json.dumps(view.report)
             self.kube.put("v1", f"configmaps/{self.name}-members", members)
         waited_s = self.waited.held_s(holds=step.do in {"wait", "report"})
-        hint = f"; if they are lost, {how_to_force(view)}" if waited_s > HINT_S and "reports of" in step.why else ""
+        hint = (
+            f"; if they are lost for good, {how_to_force(view)}"
+            if waited_s > HINT_S and "reports of" in step.why
+            else ""
+        )
         self.tell(step.why + hint)
 
     def take_back(self, members, view, step):
