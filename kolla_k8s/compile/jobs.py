@@ -32,7 +32,7 @@ BOOTSTRAP = ["python3", f"{TOOLS}/bootstrap.py"]
 
 
 def bootstrap_objects(catalog: Catalog, service: Service) -> Objects:
-    """Template file name -> object and condition: the record, its rights, the Job's file, policy and the Job."""
+    """Template file name -> object and condition: the record, the Job's file, policy and the Job."""
     bootstrap = service.spec.bootstrap
     if bootstrap is None:
         return {}
@@ -41,17 +41,10 @@ def bootstrap_objects(catalog: Catalog, service: Service) -> Objects:
         "kind": "ConfigMap",
         "metadata": metadata(service, f"{service.name}-bootstrap", "bootstrap"),
     }
-    rule = {
-        "apiGroups": [""],
-        "resources": ["configmaps"],
-        "resourceNames": [f"{service.name}-bootstrap"],
-        "verbs": ["get", "patch"],
-    }
     return {
         "bootstrap-record-configmap": (record, ""),
         "bootstrap-configmap": (config_map(service, "bootstrap", ("init.py", "bootstrap.py")), ""),
         "bootstrap-networkpolicy": (policy(catalog, service, "bootstrap"), ".Values.global.networkPolicy"),
-        **_rights(service, service.name, "bootstrap", rule),
         "bootstrap-job": (_job(service), ""),
     }
 
@@ -155,45 +148,13 @@ def _step(plan: PodPlan, name: str, command: list[str], pairs: Pairs, *, has_tok
     return {**made, "volumeMounts": mounts}
 
 
-def _rights(service: Service, account: str, component: str, rule: dict[str, Any]) -> Objects:
-    about = metadata(service, account, component)
-    subject = {"kind": "ServiceAccount", "name": account, "namespace": Go("{{ .Release.Namespace }}")}
-    return {
-        f"{component}-serviceaccount": (
-            {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": about, "automountServiceAccountToken": False},
-            "",
-        ),
-        f"{component}-role": (
-            {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": about, "rules": [rule]},
-            "",
-        ),
-        f"{component}-rolebinding": (
-            {
-                "apiVersion": "rbac.authorization.k8s.io/v1",
-                "kind": "RoleBinding",
-                "metadata": about,
-                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": account},
-                "subjects": [subject],
-            },
-            "",
-        ),
-    }
-
-
 def periodic_objects(catalog: Catalog, service: Service, name: str) -> Objects:
-    """Objects of a periodic task: its file, rights, policy and CronJob."""
-    task = service.spec.periodic[name]
-    account = f"{service.name}-{name}"
-    found: Objects = {
+    """Objects of a periodic task: its file, policy and CronJob."""
+    return {
         f"{name}-configmap": (config_map(service, name, ("init.py", "rotate.py")), ""),
         f"{name}-networkpolicy": (policy(catalog, service, name), ".Values.global.networkPolicy"),
         f"{name}-cronjob": (_cron_job(catalog, service, name), ""),
     }
-    if task.rotate:
-        secret = secret_ref(service, task.rotate.secret).secret
-        rule = {"apiGroups": [""], "resources": ["secrets"], "resourceNames": [secret], "verbs": ["get", "update"]}
-        found |= _rights(service, account, name, rule)
-    return found
 
 
 def _cron_job(catalog: Catalog, service: Service, name: str) -> dict[str, Any]:
@@ -234,6 +195,6 @@ def _periodic_pod(catalog: Catalog, service: Service, name: str, task: Periodic)
     made = container(name, task.image, command, requests_and_limits(task.resources))
     tools = {"name": "kolla-k8s", "mountPath": TOOLS, "readOnly": True}
     made["volumeMounts"] = [tools, token_mount(), *process_mounts(plan)]
-    account = f"{service.name}-{name}" if task.rotate else "default"
+    account = service.name if task.rotate else "default"
     more = {"restartPolicy": "Never", "serviceAccountName": account}
     return pod_spec(plan, {"init": [], "main": [made]}, **more)

@@ -1,4 +1,4 @@
-"""What the agents of a clustered service share: a record, a Lease, and the rights to exactly these.
+"""What the agents of a clustered service share: a record and a Lease.
 
 The chart renders them without content and never writes one: Helm leaves alone what a chart does not name.
 """
@@ -8,9 +8,8 @@ from __future__ import annotations
 from importlib import resources
 from typing import Any
 
-from kolla_k8s.compile.emit import Go
 from kolla_k8s.compile.objects import metadata
-from kolla_k8s.model.catalog import pods_name, service_name
+from kolla_k8s.model.catalog import pods_name
 from kolla_k8s.model.service import Service
 from kolla_k8s.model.workload import Workload
 
@@ -48,47 +47,13 @@ def member_objects(service: Service, name: str) -> Objects:
     workload = service.spec.workloads[name]
     if agent_of(workload) is None:
         return {}
-    pods, client = pods_name(service, name), service_name(service, name)
+    pods = pods_name(service, name)
     found: Objects = {f"{name}-members-configmap": (_bare("v1", "ConfigMap", service, name, f"{pods}-members"), "")}
-    rules = [
-        _rule("", "configmaps", f"{pods}-members", "get", "update"),
-        _rule("apps", "statefulsets", pods, "get"),
-    ]
     if workload.peers and workload.peers.writer:
         lease = _bare("coordination.k8s.io/v1", "Lease", service, name, f"{pods}-writer")
         found[f"{name}-writer-lease"] = (lease, "")
-        rules += [
-            _rule("", "services", client, "get"),
-            _rule("coordination.k8s.io", "leases", f"{pods}-writer", "get", "update"),
-            _rule("discovery.k8s.io", "endpointslices", f"{client}-writer", "get", "update"),
-            # A name cannot be asked for before there is an object: https://kubernetes.io/docs/reference/access-authn-authz/rbac/
-            {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["create"]},
-        ]
-    return {**found, **_rights(service, name, rules)}
+    return found
 
 
 def _bare(version: str, kind: str, service: Service, component: str, name: str) -> dict[str, Any]:
     return {"apiVersion": version, "kind": kind, "metadata": metadata(service, name, component)}
-
-
-def _rule(group: str, resource: str, name: str, *verbs: str) -> dict[str, Any]:
-    return {"apiGroups": [group], "resources": [resource], "resourceNames": [name], "verbs": list(verbs)}
-
-
-def _rights(service: Service, component: str, rules: list[dict[str, Any]]) -> Objects:
-    group = "rbac.authorization.k8s.io"
-    role = f"{service.name}-members"
-    account = _bare("v1", "ServiceAccount", service, component, service.name)
-    subject = {"kind": "ServiceAccount", "name": service.name, "namespace": Go("{{ .Release.Namespace }}")}
-    binding = {
-        **_bare(f"{group}/v1", "RoleBinding", service, component, role),
-        "roleRef": {"apiGroup": group, "kind": "Role", "name": role},
-        "subjects": [subject],
-    }
-    found: Objects = {
-        f"{component}-members-role": ({**_bare(f"{group}/v1", "Role", service, component, role), "rules": rules}, ""),
-        f"{component}-members-rolebinding": (binding, ""),
-    }
-    if service.spec.bootstrap is None:
-        found[f"{component}-serviceaccount"] = ({**account, "automountServiceAccountToken": False}, "")
-    return found

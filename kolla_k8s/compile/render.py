@@ -22,6 +22,7 @@ from kolla_k8s.compile.jobs import bootstrap_labels, bootstrap_objects, bootstra
 from kolla_k8s.compile.members import has_agents
 from kolla_k8s.compile.placeholders import arguments
 from kolla_k8s.compile.podfile import bootstrap_podfile, workload_podfile
+from kolla_k8s.compile.rights import rights_objects
 from kolla_k8s.compile.values import chart_values, images, values_schema
 from kolla_k8s.compile.workload import workload_objects
 from kolla_k8s.model.catalog import Catalog, derived_secrets, is_control, secret_ref
@@ -96,7 +97,7 @@ def _chart(service: Service, version: str, release: str, files: Mapping[str, str
 
 
 def _objects(catalog: Catalog, service: Service) -> dict[str, str]:
-    found = bootstrap_objects(catalog, service)
+    found = {**bootstrap_objects(catalog, service), **rights_objects(service)}
     for name in service.spec.workloads:
         found |= workload_objects(catalog, service, name)
     for name in service.spec.periodic:
