@@ -17,6 +17,7 @@ from pathlib import Path
 MODULES = Path(__file__).parent / "go"
 KUBERNETES = "v1.34.4"
 HELM = "v4.3.1"
+KWOK = "v0.8.0"
 _VERSION = "k8s.io/component-base/version"
 
 
@@ -40,6 +41,7 @@ PROGRAMS = {
     "etcd": Program("etcd", "go.etcd.io/etcd/server/v3"),
     "coredns": Program("coredns", "."),
     "pause": Program("pause", "."),
+    "kwok": Program("kwok", "sigs.k8s.io/kwok/cmd/kwok", f"-X sigs.k8s.io/kwok/pkg/consts.Version={KWOK}"),
     **{
         name: _kubernetes(name)
         for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy")
