@@ -36,8 +36,10 @@ _RULES: tuple[tuple[type[OutsideError], str, str], ...] = (
         UnreachableError,
         (
             r"cluster unreachable|connection refused|connection reset|i/o timeout|TLS handshake timeout|no such host"
-            r"|etcdserver:|server is currently unable|too many requests|http2: client connection lost|unexpected EOF$"
+            r"|etcdserver:|server is currently unable|(?i:too many requests)|http2: client connection lost|: EOF\b"
             r"|no route to host|context deadline exceeded.*awaiting headers|server was unable to return a response"
+            r"|unexpected EOF$|an error on the server .* has prevented the request|request did not complete within"
+            r"|server sent GOAWAY|broken pipe|use of closed network connection"
         ),
         AGAIN,
     ),

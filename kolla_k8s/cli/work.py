@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from kolla_k8s.adapters.patience import PatientHelm
 from kolla_k8s.adapters.releases import unlock as unlock_release
 from kolla_k8s.cli.cloud import Cloud, Source, load_cloud
 from kolla_k8s.cli.screen import Screen
@@ -143,7 +144,7 @@ async def _carry_out(
     signals = Signals(stop)
     async with observing(session.cluster, {step.request.namespace for step in plan.steps}) as observer:
         means = Means(
-            helm=session.helm,
+            helm=PatientHelm(session.helm, session.cluster, session.clock, stop),
             cluster=session.cluster,
             clock=session.clock,
             observer=observer,

@@ -1,0 +1,83 @@
+"""The Helm port, tried again when the API was away for a moment.
+
+Helm itself gives up at the first request that finds nobody, and leaves a record that says it is still at work. Our own
+requests outlive an outage (see ``wire``), so between two tries the record is looked up and unlocked through them: by
+then the API is back. Apart from the helm program, because it needs a cluster and the hold of the cloud, under which
+alone a record may be unlocked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from kolla_k8s.adapters.releases import releases, unlock
+from kolla_k8s.adapters.words import UnreachableError
+from kolla_k8s.model.plan import HelmRequest
+from kolla_k8s.ports import Clock, Cluster, Helm, KubeObject
+
+TRIES = 8
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 10.0
+
+T = TypeVar("T")
+
+
+class PatientHelm:
+    """A helm that is tried up to ``TRIES`` times; only for who holds the cloud, and only until ``stop`` is set."""
+
+    def __init__(self, helm: Helm, cluster: Cluster, clock: Clock, stop: asyncio.Event) -> None:
+        """Try this helm again, unlocking its records in this cluster."""
+        self._helm, self._cluster, self._clock, self._stop = helm, cluster, clock, stop
+
+    async def version(self) -> str:
+        """Version of the program."""
+        return await self._helm.version()
+
+    async def upgrade_install(self, request: HelmRequest) -> list[KubeObject]:
+        """Install or upgrade; a try that broke off is upgraded from."""
+        return await self._tried(
+            lambda: self._helm.upgrade_install(request), lambda: self._unlock(request.release, request.namespace)
+        )
+
+    async def manifest(self, release: str, namespace: str) -> list[KubeObject]:
+        """Objects of the newest revision's manifest."""
+        return await self._tried(lambda: self._helm.manifest(release, namespace))
+
+    async def template(self, request: HelmRequest) -> list[KubeObject]:
+        """Render without a cluster."""
+        return await self._helm.template(request)
+
+    async def uninstall(self, release: str, namespace: str) -> None:
+        """Remove a release; a removal that broke off is begun again."""
+        await self._tried(lambda: self._helm.uninstall(release, namespace), lambda: self._unlock(release, namespace))
+
+    async def _tried(self, work: Callable[[], Awaitable[T]], between: Callable[[], Awaitable[None]] | None = None) -> T:
+        """The work's result; ``UnreachableError`` of the last try when none reached the API's end."""
+        pause_s = FIRST_PAUSE_S
+        for _ in range(TRIES - 1):
+            try:
+                return await work()
+            except UnreachableError:
+                await self._pause(pause_s)
+                if self._stop.is_set():
+                    raise
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+            if between:
+                await between()
+        return await work()
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, but not beyond a stop."""
+        waiting = [asyncio.ensure_future(one) for one in (self._clock.sleep(seconds), self._stop.wait())]
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waiting:
+                one.cancel()
+
+    async def _unlock(self, name: str, namespace: str) -> None:
+        release = (await releases(self._cluster, namespace)).get(name)
+        if release is not None:
+            await unlock(self._cluster, release)

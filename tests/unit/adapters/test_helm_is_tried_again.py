@@ -1,0 +1,116 @@
+"""Helm is tried again when the API was away, and only then."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from kolla_k8s.adapters.patience import TRIES, PatientHelm
+from kolla_k8s.adapters.words import HelmError, UnreachableError
+from kolla_k8s.model.plan import HelmRequest
+from kolla_k8s.ports import KubeObject
+from tests.fakes import FakeCluster, FakeHelm
+from tests.unit.orchestrate.virtual import VirtualClock, run
+
+REQUEST = HelmRequest("keystone", "openstack", Path("keystone"), {}, digest="d")
+GONE = UnreachableError("keystone", "dial tcp: connection refused")
+MAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}
+
+
+class Shaky(FakeHelm):
+    """A helm whose next calls end as told, after it has left a record that is still pending."""
+
+    def __init__(self, cluster: FakeCluster, *errors: Exception) -> None:
+        super().__init__(cluster, VirtualClock(), {"keystone": [MAP]}, takes_s=1.0)
+        self.errors = list(errors)
+        self.tries = 0
+
+    async def upgrade_install(self, request: HelmRequest) -> list[KubeObject]:
+        self.tries += 1
+        if not self.errors:
+            return await super().upgrade_install(request)
+        self.dies.add("keystone")
+        with pytest.raises(HelmError):
+            await super().upgrade_install(request)
+        raise self.errors.pop(0)
+
+
+def test_api_that_was_away_costs_a_try_and_no_more() -> None:
+    """
+    The record that the broken try left is unlocked, and upgraded from.
+    """
+
+    async def work() -> tuple[int, str]:
+        cluster = FakeCluster()
+        helm = Shaky(cluster, GONE, GONE)
+        made = await PatientHelm(helm, cluster, VirtualClock(), asyncio.Event()).upgrade_install(REQUEST)
+        return helm.tries, made[0]["metadata"]["name"]
+
+    assert (3, "a") == run(work())
+
+
+def test_api_that_stays_away_ends_the_tries() -> None:
+    """
+    Helm's own words are what is said.
+    """
+
+    async def work() -> int:
+        cluster = FakeCluster()
+        helm = Shaky(cluster, *[GONE] * 100)
+        with pytest.raises(UnreachableError, match="connection refused"):
+            await PatientHelm(helm, cluster, VirtualClock(), asyncio.Event()).upgrade_install(REQUEST)
+        return helm.tries
+
+    assert TRIES == run(work())
+
+
+def test_refusal_is_not_tried_again() -> None:
+    """
+    Repeating it changes nothing.
+    """
+
+    async def work() -> int:
+        cluster = FakeCluster()
+        helm = Shaky(cluster, HelmError("keystone", "parse error"))
+        with pytest.raises(HelmError, match="parse error"):
+            await PatientHelm(helm, cluster, VirtualClock(), asyncio.Event()).upgrade_install(REQUEST)
+        return helm.tries
+
+    assert 1 == run(work())
+
+
+def test_stopped_run_tries_no_more() -> None:
+    """
+    Whoever lost the cloud must not write to it, and nobody waits out a pause.
+    """
+
+    async def work() -> tuple[int, float]:
+        cluster, stop, clock = FakeCluster(), asyncio.Event(), VirtualClock()
+        helm = Shaky(cluster, GONE, GONE)
+        trying = asyncio.ensure_future(PatientHelm(helm, cluster, clock, stop).upgrade_install(REQUEST))
+        await clock.sleep(1.5)
+        stop.set()
+        with pytest.raises(UnreachableError):
+            await trying
+        return helm.tries, clock.monotonic()
+
+    assert (1, 1.5) == run(work())
+
+
+@pytest.mark.parametrize("verb", ["manifest", "uninstall", "template", "version"])
+def test_every_call_reaches_helm(verb: str) -> None:
+    """
+    What reads, removes or needs no cluster goes through as well.
+    """
+
+    async def work() -> object:
+        cluster = FakeCluster()
+        helm = Shaky(cluster)
+        patient = PatientHelm(helm, cluster, VirtualClock(), asyncio.Event())
+        await patient.upgrade_install(REQUEST)
+        given = {"manifest": ("keystone", "openstack"), "uninstall": ("keystone", "openstack"), "template": (REQUEST,)}
+        return await getattr(patient, verb)(*given.get(verb, ()))
+
+    assert {"manifest": [MAP], "template": [MAP], "uninstall": None}.get(verb, "4.3.1") == run(work())
