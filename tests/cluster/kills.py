@@ -115,8 +115,6 @@ async def try_point(made: World, point: Point, golden: Golden) -> Outcome:
             outcome.problems.append("the install made fewer requests")
         await _settled(cloud, outcome, is_left_alone=point.victim is Victim.HELM)
         before = await cloud.claims()
-        if point.victim is not Victim.HELM:
-            await cloud.release_lease()
         if first.code == 0:
             outcome.problems += differences(golden.digest, await cloud.digest())
         await mended(cloud, golden, before, outcome.problems)

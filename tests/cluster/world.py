@@ -35,7 +35,6 @@ ROOT = Path(__file__).parents[2]
 TOOL = Path(sys.executable).parent / "kolla-k8s"
 STAGES = Path(__file__).parent / "stages.yaml"
 CLOUD = "faults"
-LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{{}}/leases/kolla-k8s-{CLOUD}"
 NODE = {
     "apiVersion": "v1",
     "kind": "Node",
@@ -169,12 +168,6 @@ class Cloud:
         path = f"/api/v1/namespaces/{self.name}/persistentvolumeclaims"
         found = await asyncio.to_thread(self.world.api().items, path)
         return {claim["metadata"]["name"]: claim["metadata"]["uid"] for claim in found}
-
-    async def release_lease(self) -> None:
-        """Free the cloud of a holder that is known to be dead, as an operator can: it need not be outlived then."""
-        path, api = LEASE.format(self.name), self.world.api()
-        free = {"spec": {"holderIdentity": ""}}
-        await asyncio.to_thread(api.ask, "PATCH", path, free, "application/merge-patch+json")
 
     async def end(self) -> None:
         """End what still runs, and let the cluster remove the cloud when it has time."""

@@ -1,0 +1,92 @@
+"""The API is away, slow, overloaded or forgetful while a cloud is installed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from tests.cluster.digest import differences
+from tests.cluster.kills import Golden, mended
+from tests.cluster.proxy import Asked, Fault, Moment, Rule
+from tests.cluster.world import World
+
+pytestmark = [pytest.mark.cluster, pytest.mark.helm, pytest.mark.faults, pytest.mark.timeout(400)]
+STORM = (
+    Rule(Fault.STATUS, statuses=(500, 502, 503, 504)),
+    Rule(Fault.STATUS, statuses=(429,), seconds=1),
+    Rule(Fault.RESET),
+    Rule(Fault.DROP),
+)
+
+
+def storm(share: float) -> list[Rule]:
+    """Refusals, 429, broken lines and lost answers, each for its part of a share of all requests."""
+    return [replace(rule, share=share / len(STORM)) for rule in STORM]
+
+
+async def installed_under(made: World, golden: Golden, rules: Sequence[Rule], *, seed: int = 1) -> int:
+    """Install under rules: whatever comes of it is said honestly, and mended by the same command; gives its code."""
+    async with made.cloud(seed=seed) as cloud:
+        cloud.proxy.rules = list(rules)
+        done = await cloud.install()
+        hits = cloud.proxy.hits.total()
+        problems = differences(golden.digest, await cloud.digest()) if done.code == 0 else []
+        await mended(cloud, golden, await cloud.claims(), problems)
+
+    assert hits > 0
+    assert done.code in {0, 1, 3}, done.stderr
+    assert [] == problems
+    return done.code
+
+
+async def test_one_request_in_a_hundred_fails_and_the_install_does_not(made: World, golden: Golden) -> None:
+    """
+    Ours and helm's, with three seeds: nobody has to repeat the command.
+    """
+    codes = await asyncio.gather(*(installed_under(made, golden, storm(0.01), seed=seed) for seed in (2, 3, 5)))
+
+    assert [0, 0, 0] == codes
+
+
+@pytest.mark.parametrize("share", [0.05, 0.10])
+async def test_storm_is_survived_or_told_and_mended(made: World, golden: Golden, share: float) -> None:
+    """
+    Helm, which gives up at the first refusal, may need the same command again; nothing is left behind.
+    """
+    await asyncio.gather(*(installed_under(made, golden, storm(share), seed=seed) for seed in (1, 2)))
+
+
+@pytest.mark.parametrize(
+    "rule", [Rule(Fault.CUT, seconds=1), Rule(Fault.EXPIRE, seconds=5)], ids=["cut each second", "410 every 5 s"]
+)
+async def test_watches_that_end_early_cost_nothing(made: World, golden: Golden, rule: Rule) -> None:
+    """
+    No change is missed, and the install ends well.
+    """
+    assert 0 == await installed_under(made, golden, [rule])
+
+
+@pytest.mark.parametrize("call", [2, 5, 12, 24, 40])
+async def test_api_that_is_gone_for_five_seconds_is_waited_for(made: World, golden: Golden, call: int) -> None:
+    """
+    Before and after the hold, between helm's requests: the run goes on when the API is back.
+    """
+    async with made.cloud() as cloud:
+        outages: list[asyncio.Task[None]] = []
+
+        async def go_away(moment: Moment, asked: Asked) -> None:
+            if moment is Moment.BEFORE and asked.number == call:
+                outages.append(asyncio.create_task(cloud.proxy.outage(5)))
+
+        cloud.proxy.hook = go_away
+        done = await cloud.install()
+        await asyncio.gather(*outages)
+        problems: list[str] = []
+        await mended(cloud, golden, await cloud.claims(), problems)
+
+    assert 1 == len(outages)
+    assert 0 == done.code, done.stderr
+    assert [] == problems
