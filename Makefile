@@ -9,7 +9,7 @@ SITE ?= values/sites/sandbox.yaml
 HELM = $$(dirname $$($(BIN)/python -m sandbox helm))
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: help setup fmt lint types imports check test unit e2e cover golden charts charts-check bench demo docs docs-check lock package images sandbox-up sandbox-down sandbox-status
+.PHONY: outages help setup fmt lint types imports check test unit e2e cover golden charts charts-check bench demo docs docs-check lock package images sandbox-up sandbox-down sandbox-status
 
 ##@ Build
 help: ## Show this help
@@ -53,6 +53,9 @@ test: check ## All tests: unit, CLI, contract, cluster, end to end on real image
 
 unit: setup ## Tests that need nothing but helm
 	PATH="$(HELM):$$PATH" $(BIN)/pytest -m "not cluster and not e2e and not sandbox"
+
+outages: setup ## Lose members, pods and the node again and again
+	PATH="$(HELM):$$PATH" OUTAGES=10 $(BIN)/pytest tests/e2e/test_ha.py
 
 e2e: setup ## Install real images on a sandbox of its own
 	PATH="$(HELM):$$PATH" $(BIN)/pytest -m e2e

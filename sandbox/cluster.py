@@ -106,19 +106,39 @@ def down(at: Layout) -> None:
     node.remove_leftovers(at)
 
 
+def power_cut(at: Layout) -> None:
+    """Kill everything that runs on the node at once, containers and kubelet alike, and switch the node on again.
+
+    The control plane is another machine: it stays. Returns when containerd answers and kubelet has started.
+    """
+    processes = Processes(at.state)
+    alive = processes.alive()
+    kill_and_wait([*(alive[name] for name in node.PROCESSES if name in alive), *_of_containers(at)])
+    while pids := _of_containers(at):
+        kill_and_wait(pids)
+    at.containerd.unlink(missing_ok=True)
+    node.start_containerd(at, processes)
+    wait_until("containerd answers", lambda: at.containerd.exists() and _takes_images(at))
+    node.start_kubelet(at, processes)
+
+
 def _strays(at: Layout) -> list[int]:
-    """Processes that ours left behind: shims by their socket, containers by their cgroup, others by namespace."""
+    """Processes that ours left behind: those of containers, and others by network namespace."""
+    named = subprocess.run(["ip", "netns", "pids", at.netns], capture_output=True, text=True, check=False)
+    return sorted({*_of_containers(at), *(int(pid) for pid in named.stdout.split())})
+
+
+def _of_containers(at: Layout) -> set[int]:
+    """Processes of containers, by their cgroup, and their shims, by their socket."""
     found: set[int] = set()
     for folder in node.cgroup_folders(at):
         for procs in folder.rglob("cgroup.procs") if folder.is_dir() else ():
             found.update(int(pid) for pid in procs.read_text().split())
-    named = subprocess.run(["ip", "netns", "pids", at.netns], capture_output=True, text=True, check=False)
-    found.update(int(pid) for pid in named.stdout.split())
     socket = str(at.containerd).encode()
     for process in Path("/proc").iterdir():
         if process.name.isdigit() and int(process.name) != os.getpid() and socket in _command_line(process):
             found.add(int(process.name))
-    return sorted(found)
+    return found
 
 
 def _command_line(process: Path) -> bytes:

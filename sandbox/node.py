@@ -32,6 +32,8 @@ PACKAGES = [
     "util-linux",
 ]
 PAUSE = "docker.io/sandbox/pause:1"
+PROCESSES = ("kubelet", "kube-proxy", "containerd")
+"""What a power cut of the node takes away, besides containers."""
 CONTROLLERS = (
     "unified",
     "cpu",

@@ -1,0 +1,235 @@
+"""Three members of everything with real images: they lose pods, processes, their majority and their node.
+
+A pod writes rows and another publishes messages all the while. Each outage is repeated as often as ``OUTAGES`` says.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+import pytest
+
+from sandbox.cluster import power_cut
+from tests.e2e.conftest import ROOT, SPACE, Sandbox, steps_of
+from tests.e2e.members import Members, client, key_of
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
+TIMES = int(os.environ.get("OUTAGES", "1"))
+HA = ("--values", str(ROOT / "values/sites/ha.yaml"))
+ONE = [
+    option for name in ("mariadb", "rabbitmq") for option in ("--set", f"services.{name}.workloads.server.replicas=1")
+]
+WRITER = """
+import subprocess, time
+client = ["mariadb", "--no-defaults", "-hmariadb", "-ugate", "--connect-timeout=1", "-N", "-B", "gate", "-e"]
+def ask(sql):
+    return subprocess.run([*client, sql], capture_output=True, text=True)
+began = "CREATE TABLE IF NOT EXISTS written (n INT PRIMARY KEY); SELECT COUNT(*) FROM written"
+while (done := ask(began)).returncode:
+    time.sleep(0.1)
+number, last = int(done.stdout), time.monotonic()
+while True:
+    done = ask(f"REPLACE INTO written VALUES ({number}); SELECT COUNT(*) FROM written")
+    if done.returncode == 0:
+        number += 1
+        print(number, number - int(done.stdout), round(time.monotonic() - last, 2), flush=True)
+        last = time.monotonic()
+    time.sleep(0.1)
+"""
+
+
+CONNECT = """
+import os, time, amqp
+def connected():
+    found = amqp.Connection("rabbitmq:5672", "gate", os.environ["PASSWORD"], virtual_host="gate", confirm_publish=True,
+                            connect_timeout=2, read_timeout=10, write_timeout=10)
+    found.connect()
+    channel = found.channel()
+    channel.queue_declare("published", durable=True, auto_delete=False, arguments={"x-queue-type": "quorum"})
+    return channel
+"""
+PUBLISH = f"""{CONNECT}
+number, channel, life = 0, None, os.urandom(4).hex()
+while True:
+    try:
+        channel = channel or connected()
+        message = amqp.Message(f"{life}-{number}", delivery_mode=2)
+        channel.basic_publish_confirm(message, routing_key="published", timeout=10)
+        print(message.body, flush=True)
+        number += 1
+    except Exception as error:
+        channel = None
+    time.sleep(0.1)
+"""
+CONSUME = f"""{CONNECT}
+channel = connected()
+while message := channel.basic_get("published", no_ack=True):
+    print(message.body)
+"""
+
+
+class Galera(Members):
+    """MariaDB and a pod that writes without end."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        super().__init__(sandbox, "mariadb")
+
+    def begin(self) -> None:
+        """Begin to write."""
+        password = {"MYSQL_PWD": key_of("mariadb-secrets", "gate-password")}
+        self.api.create(
+            f"{SPACE}/pods", client("writer", ("mariadb-server", 42434), WRITER, needs="mariadb", env=password)
+        )
+        self.until("the first row", self.written)
+
+    def written(self) -> list[tuple[int, int, float]]:
+        """Of every confirmed write: the row, how many confirmed before are lost, how many seconds since the last."""
+        lines = self.log("writer", "writer", 100_000).splitlines()
+        found = (line.split() for line in lines if line[:1].isdigit())
+        return [(int(row), int(lost), float(gap)) for row, lost, gap in found]
+
+    def serves_again(self, gone: set[str]) -> float:
+        """Wait for all members and for clients that write; gives the longest gap, and no confirmed row may be lost."""
+        before = len(self.written())
+        self.come_back(gone)
+        self.until("clients", lambda: len(self.written()) > before + 1)
+        _, lost, gaps = zip(*self.written()[max(0, before - 1) :], strict=True)
+        assert {0} == set(lost)
+        return max(gaps)
+
+    def writer(self) -> str:
+        """Pod that the clients reach."""
+        path = "/apis/coordination.k8s.io/v1/namespaces/openstack/leases/mariadb-writer"
+        return str(self.api.ask("GET", path)[1]["spec"]["holderIdentity"])
+
+
+class Broker(Members):
+    """RabbitMQ and a pod that publishes without end."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        super().__init__(sandbox, "rabbitmq")
+        self.consumed: set[str] = set()
+
+    def begin(self) -> None:
+        """Begin to publish."""
+        password = {"PASSWORD": key_of("rabbitmq-secrets", "gate-password")}
+        pod = client("publisher", ("keystone", 42425), PUBLISH, needs="rabbitmq", env=password)
+        pod["metadata"]["labels"]["kolla-k8s.io/client"] = "publisher"
+        self.api.create(f"{SPACE}/pods", pod)
+        self.until("the first message", self.confirmed)
+
+    def confirmed(self) -> list[str]:
+        """Messages that were confirmed since the publisher's container began, in their order."""
+        lines = self.log("publisher", "publisher", 100_000).splitlines()
+        return [line for line in lines if re.fullmatch(r"[0-9a-f]{8}-\d+", line)]
+
+    def serves_again(self, gone: set[str]) -> None:
+        """Wait for all members and for a client that goes on; every confirmed message is there."""
+        self.come_back(gone)
+        self.loses_nothing(self.confirmed())
+
+    def loses_nothing(self, confirmed: list[str]) -> None:
+        """Wait for a publisher that goes on; all of these messages were or are there."""
+        before = len(self.confirmed())
+        self.until("the publisher", lambda: len(self.confirmed()) > before + 1)
+        done = self.sandbox.python("kolla-k8s.io/client=publisher", "publisher", CONSUME)
+        assert 0 == done.exit_code, done.stderr
+        self.consumed |= set(done.stdout.split())
+        assert set() == set(confirmed) - self.consumed
+
+
+@pytest.fixture(scope="module")
+def ha(sandbox, first_install):  # noqa: ARG001 - it must have happened
+    """The cloud with three members, a writer and a publisher; one member again afterwards."""
+    report = sandbox.install(*HA)
+    galera, broker = Galera(sandbox), Broker(sandbox)
+    galera.begin()
+    broker.begin()
+    yield report, galera, broker
+    for name in ("writer", "publisher"):
+        sandbox.api.ask("DELETE", f"{SPACE}/pods/{name}")
+    sandbox.install()
+
+
+def test_three_of_everything_is_one_cloud(ha):
+    """
+    Every gate speaks to each member.
+    """
+    gates = {name: "; ".join(step["gates"].values()) for name, step in steps_of(ha[0]).items()}
+
+    assert "from each of 3 members of one cluster" in gates["mariadb"]
+    assert "3 nodes without alarm" in gates["rabbitmq"]
+    assert "3 replicas" in gates["memcached"]
+    assert "validated at 2 pods" in gates["keystone"]
+
+
+@pytest.mark.parametrize("number", range(TIMES))
+@pytest.mark.parametrize("how", ["delete", "kill"])
+def test_all_members_lost_at_once_come_back(ha, how, number):  # noqa: ARG001 - the number repeats it
+    """
+    Pods deleted, or every container killed: nobody has to help, nothing that was confirmed is lost.
+    """
+    _, galera, broker = ha
+    gone = [getattr(members, how)(*members.names) for members in (galera, broker)]
+
+    galera.serves_again(gone[0])
+    broker.serves_again(gone[1])
+
+
+def test_two_of_three_killed_come_back(ha):
+    """
+    The member that is left has no majority: it stops, and all three agree anew.
+    """
+    ha[1].serves_again(ha[1].kill("mariadb-0", "mariadb-2"))
+
+
+def test_clients_write_again_soon_after_the_writer_is_deleted(ha):
+    """
+    Its Lease passes on before its server stops.
+    """
+    galera = ha[1]
+
+    assert 10 > galera.serves_again(galera.delete(galera.writer()))
+
+
+def test_member_killed_costs_no_message(ha):
+    """
+    Two of three go on.
+    """
+    ha[2].serves_again(ha[2].kill("rabbitmq-1"))
+
+
+def test_members_come_and_go_with_their_data(ha):
+    """
+    Those that go leave first, so the one that stays has all; three are one cluster again.
+    """
+    _, galera, broker = ha
+    alone = steps_of(galera.sandbox.install(*HA, *ONE))
+    evidence = steps_of(galera.sandbox.install(*HA))
+
+    galera.serves_again(set())
+    broker.serves_again(set())
+    assert "1 nodes without alarm" in alone["rabbitmq"]["gates"]["publish-consume"]
+    assert "3 members" in evidence["mariadb"]["gates"]["write-read"]
+    assert "3 nodes without alarm" in evidence["rabbitmq"]["gates"]["publish-consume"]
+
+
+@pytest.mark.parametrize("number", range(max(1, TIMES // 2)))
+def test_node_that_lost_its_power_comes_back(ha, number):  # noqa: ARG001 - the number repeats it
+    """
+    Every container and kubelet at once; writer and publisher begin anew, on all that they had confirmed.
+    """
+    _, galera, broker = ha
+    gone = galera.containers(), broker.containers()
+    rows, messages = galera.written(), broker.confirmed()
+
+    power_cut(galera.sandbox.at)
+
+    galera.come_back(gone[0])
+    galera.until("the writer", galera.written)
+    broker.come_back(gone[1])
+    broker.loses_nothing(messages)
+    assert rows[-1][0] < galera.written()[0][0]
+    assert {0} == {lost for _, lost, _ in galera.written()}
+    galera.sandbox.install(*HA)
