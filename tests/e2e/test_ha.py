@@ -54,7 +54,7 @@ number, channel, life = 0, None, os.urandom(4).hex()
 while True:
     try:
         channel = channel or connected()
-        message = amqp.Message(f"{life}-{number}", delivery_mode=2)
+        message = amqp.Message(life + '-' + str(number), delivery_mode=2)
         channel.basic_publish_confirm(message, routing_key="published", timeout=10)
         print(message.body, flush=True)
         number += 1
