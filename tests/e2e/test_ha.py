@@ -12,7 +12,7 @@ import pytest
 
 from sandbox.cluster import power_cut
 from tests.e2e.conftest import ROOT, SPACE, Sandbox, steps_of
-from tests.e2e.members import Members, client, key_of
+from tests.e2e.members import Components, Members, client, key_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 TIMES = int(os.environ.get("OUTAGES", "1"))
@@ -146,7 +146,10 @@ def ha(sandbox, first_install):  # noqa: ARG001 - it must have happened
     galera, broker = Galera(sandbox), Broker(sandbox)
     galera.begin()
     broker.begin()
-    yield report, galera, broker
+    with Components(galera) as components:
+        yield report, galera, broker
+    assert [] == components.split
+    assert components.looks > 10
     for name in ("writer", "publisher"):
         sandbox.api.ask("DELETE", f"{SPACE}/pods/{name}")
     sandbox.install()
