@@ -9,7 +9,7 @@ SITE ?= values/sites/sandbox.yaml
 HELM = $$(dirname $$($(BIN)/python -m sandbox helm))
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: outages help setup fmt lint types imports check test unit e2e cover golden charts charts-check bench demo docs docs-check lock package images sandbox-up sandbox-down sandbox-status
+.PHONY: help setup fmt lint types imports check test unit e2e outages faults faults-full cover golden charts charts-check bench demo docs docs-check lock package images sandbox-up sandbox-down sandbox-status
 
 ##@ Build
 help: ## Show this help
@@ -59,6 +59,13 @@ outages: setup ## Lose members, pods and the node again and again
 
 e2e: setup ## Install real images on a sandbox of its own
 	PATH="$(HELM):$$PATH" $(BIN)/pytest -m e2e
+
+faults: setup ## Kill, cut off and overload an install: a sample
+	PATH="$(HELM):$$PATH" $(BIN)/pytest -m faults tests/cluster
+
+faults-full: setup ## Kill it at every mutating request; continues where it was interrupted
+	mkdir -p .faults
+	PATH="$(HELM):$$PATH" $(BIN)/python -m tests.cluster.kills .faults/kills.json
 
 cover: setup ## Branch coverage of the quick tests
 	$(BIN)/coverage erase

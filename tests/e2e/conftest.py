@@ -118,6 +118,20 @@ def secret_values(api: Api) -> set[str]:
     return {value for value in found if len(value) > 8}
 
 
+@pytest.fixture
+def beside(sandbox):
+    """Makes small clouds beside the big one: gives their options, and takes them away."""
+    names = []
+
+    def make(name: str, *more: str) -> tuple[str, ...]:
+        names.append(name)
+        return own_cloud(name, *more)
+
+    yield make
+    for name in dict.fromkeys(names):
+        sandbox.tool("uninstall", "--delete-data", *own_cloud(name))
+
+
 @pytest.fixture(scope="session")
 def passwords(tmp_path_factory):
     """An export in which every password holds a marker and all characters that some format takes for its own."""

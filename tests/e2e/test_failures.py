@@ -30,7 +30,7 @@ def unschedulable(sandbox):
         yield running
 
 
-def test_pod_that_no_node_takes_is_warned_of_and_then_given_up(sandbox, unschedulable):
+def test_pod_that_no_node_takes_is_warned_of_and_then_given_up(sandbox, beside, unschedulable):
     """
     A warning first, as an autoscaler may be at work; then the scheduler's own words.
     """
@@ -40,7 +40,7 @@ def test_pod_that_no_node_takes_is_warned_of_and_then_given_up(sandbox, unschedu
     assert "warning: Pod memcached-0: Unschedulable" in stdout
     assert "Insufficient cpu" in stderr
     assert "kubectl -n full describe pod memcached-0" in stderr
-    mended = sandbox.tool("install", "memcached", *own_cloud("full"))
+    mended = sandbox.tool("install", "memcached", *beside("full"))
     assert 0 == mended.returncode, mended.stderr
 
 
@@ -93,22 +93,21 @@ def test_bootstrap_step_that_fails_shows_its_last_lines(cloud):
     assert "green" == cloud.install()["outcome"]
 
 
-def test_claim_without_a_class_is_named_and_made_anew_with_one(sandbox):
+def test_claim_without_a_class_is_named_and_made_anew_with_one(sandbox, beside):
     """
     Templates of claims cannot be changed in place; volumes that never came to be hold nothing.
     """
-    failed = sandbox.tool("install", "mariadb", *own_cloud("classless", "--set", "storage.class=nowhere"))
+    failed = sandbox.tool("install", "mariadb", *beside("classless", "--set", "storage.class=nowhere"))
 
     assert 1 == failed.returncode
     assert "PersistentVolumeClaim data-mariadb-0" in failed.stderr
     assert "nowhere" in failed.stderr
     assert "kubectl get storageclass" in failed.stderr
-    mended = sandbox.tool("install", "mariadb", *own_cloud("classless"))
+    mended = sandbox.tool("install", "mariadb", *beside("classless"))
     assert 0 == mended.returncode, mended.stderr
-    sandbox.tool("uninstall", "--delete-data", *own_cloud("classless"))
 
 
-def test_pod_that_admission_refuses_is_explained_in_its_words(sandbox):
+def test_pod_that_admission_refuses_is_explained_in_its_words(sandbox, beside):
     """
     A policy of the cluster's owner: its message, and the object that could not make its pods.
     """
@@ -128,12 +127,12 @@ def test_pod_that_admission_refuses_is_explained_in_its_words(sandbox):
     }
     path = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolic"
     with standing(sandbox.api, f"{path}ies", policy), standing(sandbox.api, f"{path}ybindings", binding):
-        failed = sandbox.tool("install", "memcached", *own_cloud("refused"))
+        failed = sandbox.tool("install", "memcached", *beside("refused"))
 
     assert 1 == failed.returncode
     assert "StatefulSet memcached: FailedCreate" in failed.stderr
     assert "memcached is not for this cluster" in failed.stderr
-    mended = sandbox.tool("install", "memcached", *own_cloud("refused"))
+    mended = sandbox.tool("install", "memcached", *beside("refused"))
     assert 0 == mended.returncode, mended.stderr
 
 

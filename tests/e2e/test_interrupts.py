@@ -6,19 +6,17 @@ import signal
 
 import pytest
 
-from tests.e2e.conftest import own_cloud
-
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 
 @pytest.mark.parametrize(
     ("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 130)], ids=str
 )
-def test_first_signal_finishes_what_runs(sandbox, number, exit_code):
+def test_first_signal_finishes_what_runs(sandbox, beside, number, exit_code):
     """
     Helm ends its work, nothing new begins, the exit code says which signal it was.
     """
-    options = own_cloud(f"signal-{number}")
+    options = beside(f"signal-{number}")
     with sandbox.begun("install", "mariadb", "memcached", *options) as running:
         wait_for(running, "helm applies")
         running.send_signal(number)
@@ -32,11 +30,11 @@ def test_first_signal_finishes_what_runs(sandbox, number, exit_code):
     assert 0 == again.returncode, again.stderr
 
 
-def test_second_signal_ends_at_once(sandbox):
+def test_second_signal_ends_at_once(sandbox, beside):
     """
     Whatever helm was doing; what it left half done is taken up by the next run.
     """
-    options = own_cloud("twice")
+    options = beside("twice")
     with sandbox.begun("install", "memcached", *options) as running:
         wait_for(running, "helm applies")
         running.send_signal(signal.SIGINT)
@@ -50,11 +48,11 @@ def test_second_signal_ends_at_once(sandbox):
     assert 0 == again.returncode, again.stderr
 
 
-def test_reader_that_goes_away_stops_the_run_in_good_order(sandbox):
+def test_reader_that_goes_away_stops_the_run_in_good_order(sandbox, beside):
     """
     As in ``kolla-k8s install | head -1``.
     """
-    options = own_cloud("piped")
+    options = beside("piped")
     with sandbox.begun("install", "mariadb", "memcached", *options) as running:
         running.stdout.readline()
         running.stdout.close()
