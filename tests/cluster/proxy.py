@@ -12,6 +12,7 @@ import contextlib
 import json
 import math
 import random
+import re
 import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -27,6 +28,7 @@ from aiohttp import web
 HOP_BY_HOP = frozenset(
     {"connection", "keep-alive", "proxy-authorization", "te", "trailers", "transfer-encoding", "upgrade", "host"}
 )
+HASH = re.compile(r"-[0-9a-f]{10}$")
 READS = frozenset({"get", "list", "watch"})
 METHODS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 REFUSALS = {
@@ -190,13 +192,13 @@ class Proxy:
 
     async def _served(self, request: web.Request, line: asyncio.BaseTransport) -> web.StreamResponse:
         asked = self._counted(read(request))
-        rule = self._rule(asked, request.path)
+        rule = self._rule(asked)
         if rule is not None:
             self.hits[rule.fault] += 1
         match rule.fault if rule else None:
             case Fault.STATUS:
                 assert rule is not None
-                return _refusal(self._choice(asked, request.path, rule.statuses), rule.seconds)
+                return _refusal(self._draw(asked, "status").choice(rule.statuses), rule.seconds)
             case Fault.DELAY:
                 assert rule is not None
                 await asyncio.sleep(rule.seconds)
@@ -215,7 +217,7 @@ class Proxy:
         self.mutations.append(asked)
         return asked
 
-    def _rule(self, asked: Asked, path: str) -> Rule | None:
+    def _rule(self, asked: Asked) -> Rule | None:
         """The first rule that hits; each counts the requests it is about."""
         found = None
         for place, rule in enumerate(self.rules):
@@ -223,18 +225,15 @@ class Proxy:
                 continue
             self._seen[place] += 1
             is_due = rule.first <= self._seen[place] <= rule.last
-            if found is None and is_due and self._draw(asked, path, place).random() < rule.share:
+            if found is None and is_due and self._draw(asked, place).random() < rule.share:
                 found = rule
         return found
 
-    def _draw(self, asked: Asked, path: str, place: object) -> random.Random:
-        """Chance that depends on the seed, the request and how often it was made: not on what else went on."""
-        key = (asked.verb, path, place)
+    def _draw(self, asked: Asked, place: object) -> random.Random:
+        """Chance that depends on the seed, on what is asked and how often it was: not on the cloud nor on the rest."""
+        key = (place, asked.verb, asked.resource, HASH.sub("", asked.name))
         self._seen[key] += 1
         return random.Random(f"{self.seed} {key} {self._seen[key]}")  # noqa: S311 - repeatable is the point
-
-    def _choice(self, asked: Asked, path: str, statuses: tuple[int, ...]) -> int:
-        return self._draw(asked, path, "status").choice(statuses)
 
     async def _passed_on(self, request: web.Request, asked: Asked, rule: Rule | None) -> web.StreamResponse:
         if "upgrade" in request.headers.get("Connection", "").lower():

@@ -44,11 +44,11 @@ async def installed_under(made: World, golden: Golden, rules: Sequence[Rule], *,
 
 async def test_one_request_in_a_hundred_fails_and_the_install_does_not(made: World, golden: Golden) -> None:
     """
-    Ours and helm's, with three seeds: nobody has to repeat the command.
+    Ours and helm's, with two seeds: nobody has to repeat the command.
     """
-    codes = await asyncio.gather(*(installed_under(made, golden, storm(0.01), seed=seed) for seed in (2, 3, 5)))
+    codes = await asyncio.gather(*(installed_under(made, golden, storm(0.01), seed=seed) for seed in (2, 3)))
 
-    assert [0, 0, 0] == codes
+    assert [0, 0] == codes
 
 
 @pytest.mark.parametrize("share", [0.05, 0.10])
@@ -56,7 +56,7 @@ async def test_storm_is_survived_or_told_and_mended(made: World, golden: Golden,
     """
     Helm, which gives up at the first refusal, may need the same command again; nothing is left behind.
     """
-    await asyncio.gather(*(installed_under(made, golden, storm(share), seed=seed) for seed in (1, 2)))
+    await installed_under(made, golden, storm(share))
 
 
 @pytest.mark.parametrize(
