@@ -16,6 +16,8 @@ LOST_S = 15
 STUCK_S = 60
 """How long it is left alone when others run without one as well, or when they have one that it does not find."""
 LEASE_S = 6
+PREFERENCE_S = 2
+"""How long a member leaves the Lease to one of a lower number."""
 LEAVE_S = 30
 """How long a leaving member waits for others that leave."""
 
@@ -129,7 +131,15 @@ def must_stop(view):
     return "no member finds a cluster" if is_known and view.lost_s >= STUCK_S else ""
 
 
-def lease_step(holder, me, age_s, status):
+def is_first(me, peers):
+    """Tell whether no member of a lower number is fit to take clients.
+
+    An update replaces the highest number first: with clients at the lowest one, their server is the last to go.
+    """
+    return not any(number < me and peer["synced"] and not peer["leaving"] for number, peer in peers.items())
+
+
+def lease_step(holder, me, age_s, status, *, is_preferred=True):
     """Say what to do about the writer's Lease: ``renew``, ``take``, ``release`` or nothing.
 
     Args:
@@ -137,11 +147,14 @@ def lease_step(holder, me, age_s, status):
         me: This member.
         age_s: Since when it has not changed, by the own clock.
         status: Own status. A donor of a state transfer keeps the Lease: its server goes on working.
+        is_preferred: No other member should take it first; who should not waits for a moment, not for ever.
     """
     is_fit = status["primary"] and not status["leaving"]
     if holder == me:
         return "renew" if is_fit else "release"
-    return "take" if is_fit and status["synced"] and (not holder or age_s > LEASE_S) else ""
+    vacant_s = age_s - (LEASE_S if holder else 0)
+    is_free = vacant_s > PREFERENCE_S or (is_preferred and (not holder or vacant_s > 0))
+    return "take" if is_fit and status["synced"] and is_free else ""
 
 
 def may_leave(view, waited_s, *, is_writer):

@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from galera import DECISION, LEAVING, LEFT, ROOT, SHARED, STATE, USERS, WHY, get, put, say
 from galera_api import Kube, RefusedError, ask_peer, clock, family, now, server_state, sql, stop_server
-from galera_rules import LEASE_S, LEAVE_S, View, how_to_force, lease_step, may_leave, must_stop, next_step
+from galera_rules import LEASE_S, LEAVE_S, View, how_to_force, is_first, lease_step, may_leave, must_stop, next_step
 
 PORT = 4569
 TICK_S = {"waiting": 0.3, "starting": 0.3, "running": 1, "none": 0.3}
@@ -201,7 +201,8 @@ class Agent:
         holder = spec.get("holderIdentity") or ""
         if lease["metadata"]["resourceVersion"] != self.lease_seen[0]:
             self.lease_seen = (lease["metadata"]["resourceVersion"], clock())
-        step = lease_step(holder, self.pod, clock() - self.lease_seen[1], self.status)
+        is_preferred = is_first(self.me, self.peers.fresh())
+        step = lease_step(holder, self.pod, clock() - self.lease_seen[1], self.status, is_preferred=is_preferred)
         if step:
             turns = spec.get("leaseTransitions", 0) + (holder != self.pod)
             spec.update(holderIdentity="" if step == "release" else self.pod, renewTime=now())

@@ -191,6 +191,26 @@ def test_clients_go_to_one_fit_member(holder, age_s, status, step):
 
 
 @pytest.mark.parametrize(
+    ("holder", "age_s", "step"),
+    [("", 0, ""), ("", 2.5, "take"), ("mariadb-2", 6.5, ""), ("mariadb-2", 8.5, "take"), ("mariadb-1", 9, "renew")],
+)
+def test_clients_go_to_the_lowest_number_first(holder, age_s, step):
+    """
+    A member of a higher number takes them only when no lower one does within a moment.
+    """
+    assert step == rules.lease_step(holder, "mariadb-1", age_s, SYNCED, is_preferred=False)
+
+
+def test_member_that_leaves_or_is_not_synced_is_no_first():
+    """
+    So nobody waits for it.
+    """
+    assert rules.is_first(1, {0: {**SYNCED, "leaving": True}, 2: SYNCED})
+    assert rules.is_first(1, {0: {**SYNCED, "synced": False}})
+    assert not rules.is_first(1, {0: SYNCED})
+
+
+@pytest.mark.parametrize(
     ("me", "peers", "waited_s", "is_writer", "may"),
     [
         (0, {}, 0, True, True),
