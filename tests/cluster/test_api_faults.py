@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import os
+from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import replace
+from typing import Any, TypeVar
 
 import pytest
 
@@ -13,7 +15,9 @@ from tests.cluster.kills import Golden, mended
 from tests.cluster.proxy import Asked, Fault, Moment, Rule
 from tests.cluster.world import World
 
-pytestmark = [pytest.mark.cluster, pytest.mark.helm, pytest.mark.faults, pytest.mark.timeout(400)]
+SEEDS = int(os.environ.get("FAULT_SEEDS", "1"))
+pytestmark = [pytest.mark.cluster, pytest.mark.helm, pytest.mark.faults, pytest.mark.timeout(400 * SEEDS)]
+T = TypeVar("T")
 STORM = (
     Rule(Fault.STATUS, statuses=(500, 502, 503, 504)),
     Rule(Fault.STATUS, statuses=(429,), seconds=1),
@@ -44,19 +48,19 @@ async def installed_under(made: World, golden: Golden, rules: Sequence[Rule], *,
 
 async def test_one_request_in_a_hundred_fails_and_the_install_does_not(made: World, golden: Golden) -> None:
     """
-    Ours and helm's, with two seeds: nobody has to repeat the command.
+    Ours and helm's: nobody has to repeat the command.
     """
-    codes = await asyncio.gather(*(installed_under(made, golden, storm(0.01), seed=seed) for seed in (2, 3)))
+    codes = await few_at_once(installed_under(made, golden, storm(0.01), seed=seed) for seed in range(2, 4 + SEEDS))
 
-    assert [0, 0] == codes
+    assert {0} == set(codes)
 
 
-@pytest.mark.parametrize("share", [0.05, 0.10])
+@pytest.mark.parametrize("share", [0.05] if SEEDS == 1 else [0.05, 0.10])
 async def test_storm_is_survived_or_told_and_mended(made: World, golden: Golden, share: float) -> None:
     """
     Helm, which gives up at the first refusal, may need the same command again; nothing is left behind.
     """
-    await installed_under(made, golden, storm(share))
+    await few_at_once(installed_under(made, golden, storm(share), seed=seed) for seed in range(1, 1 + SEEDS))
 
 
 @pytest.mark.parametrize(
@@ -69,11 +73,17 @@ async def test_watches_that_end_early_cost_nothing(made: World, golden: Golden, 
     assert 0 == await installed_under(made, golden, [rule])
 
 
-@pytest.mark.parametrize("call", [2, 5, 12, 24, 40])
-async def test_api_that_is_gone_for_five_seconds_is_waited_for(made: World, golden: Golden, call: int) -> None:
+async def test_api_that_is_gone_for_five_seconds_is_waited_for(made: World, golden: Golden) -> None:
     """
     Before and after the hold, between helm's requests: the run goes on when the API is back.
     """
+    found = await few_at_once(installed_with_an_outage(made, golden, call) for call in (2, 5, 12, 24, 40))
+
+    assert [(0, [])] * 5 == found
+
+
+async def installed_with_an_outage(made: World, golden: Golden, call: int) -> tuple[int, list[str]]:
+    """Install while the API is gone for five seconds from mutating request ``call`` on."""
     async with made.cloud() as cloud:
         outages: list[asyncio.Task[None]] = []
 
@@ -86,7 +96,16 @@ async def test_api_that_is_gone_for_five_seconds_is_waited_for(made: World, gold
         await asyncio.gather(*outages)
         problems: list[str] = []
         await mended(cloud, golden, await cloud.claims(), problems)
-
     assert 1 == len(outages)
-    assert 0 == done.code, done.stderr
-    assert [] == problems
+    return done.code, [*problems, *([done.stderr] if done.code else [])]
+
+
+async def few_at_once(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Results of all, three at a time."""
+    free = asyncio.Semaphore(3)
+
+    async def one(coroutine: Coroutine[Any, Any, T]) -> T:
+        async with free:
+            return await coroutine
+
+    return await asyncio.gather(*(one(coroutine) for coroutine in work))

@@ -11,10 +11,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from sandbox.api import Api
 from tests.e2e.conftest import SPACE, Sandbox
 
 
@@ -145,7 +147,9 @@ class Components:
     def __init__(self, members: Members) -> None:
         self.looks = 0
         self.split: list[list[dict[str, Any]]] = []
-        self._members, self._end = members, threading.Event()
+        api = members.api  # a connection is nothing that threads can share
+        own = replace(members.sandbox, api=Api(members.sandbox.at.pki, "system", *api.address))
+        self._members, self._end = Members(own, members.service), threading.Event()
         self._thread = threading.Thread(target=self._run)
 
     def __enter__(self) -> Self:
