@@ -8,16 +8,15 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from sandbox.api import Api
 from tests.e2e.conftest import SPACE, Sandbox
+from tests.e2e.sampler import Repeated
 
 
 class Members:
@@ -124,60 +123,38 @@ def key_of(secret: str, key: str) -> dict[str, Any]:
 
 ASK = """
 import json, sys, urllib.request
-for line in sys.stdin:
-    said = []
-    for address in line.split():
-        try:
-            with urllib.request.urlopen(f"http://{address}:4569/", timeout=1) as answer:
-                said.append(json.load(answer))
-        except OSError:
-            pass
-    print(json.dumps(said), flush=True)
+said = []
+for address in sys.argv[1:]:
+    try:
+        with urllib.request.urlopen(f"http://{address}:4569/", timeout=1) as answer:
+            said.append(json.load(answer))
+    except OSError:
+        pass
+print(json.dumps(said))
 """
 
 
-class Components:
-    """A thread that asks Galera's agents, until it is left, which primary components there are.
+class Components(Repeated):
+    """Asks Galera's agents which primary components there are.
 
     Attributes:
-        looks: How often it asked.
         split: Looks at which two members were primary in components that had nobody in common.
     """
 
     def __init__(self, members: Members) -> None:
-        self.looks = 0
+        super().__init__(0.3)
         self.split: list[list[dict[str, Any]]] = []
         api = members.api  # a connection is nothing that threads can share
         own = replace(members.sandbox, api=Api(members.sandbox.at.pki, "system", *api.address))
-        self._members, self._end = Members(own, members.service), threading.Event()
-        self._thread = threading.Thread(target=self._run)
+        self._members = Members(own, members.service)
+        self._command = ["nsenter", f"--net=/run/netns/{own.at.netns}", sys.executable, "-c", ASK]
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._end.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        space = f"--net=/run/netns/{self._members.sandbox.at.netns}"
-        command = ["nsenter", space, sys.executable, "-c", ASK]
-        with subprocess.Popen(command, stdin=-1, stdout=-1, text=True) as asking:
-            assert asking.stdin is not None
-            assert asking.stdout is not None
-            while not self._end.wait(0.3):
-                with contextlib.suppress(OSError):
-                    addresses = [pod["status"].get("podIP", "") for pod in self._members.pods()]
-                    asking.stdin.write(" ".join(addresses) + "\n")
-                    asking.stdin.flush()
-                    self._look(json.loads(asking.stdout.readline()))
-            asking.stdin.close()
-
-    def _look(self, said: list[dict[str, Any]]) -> None:
-        self.looks += 1
-        seen = [set(filter(None, one["sees"])) for one in said if one["primary"]]
-        if any(not one & other for one in seen for other in seen if one and other):
-            self.split.append(said)
+    def look(self) -> None:
+        """Ask all of them once."""
+        with contextlib.suppress(OSError):
+            addresses = [pod["status"].get("podIP", "") for pod in self._members.pods()]
+            done = subprocess.run([*self._command, *addresses], capture_output=True, text=True, check=True)
+            said = json.loads(done.stdout)
+            seen = [set(filter(None, one["sees"])) for one in said if one["primary"]]
+            if any(not one & other for one in seen for other in seen if one and other):
+                self.split.append(said)

@@ -12,24 +12,18 @@ from typing import Self
 SMALL = 4 * 1024 * 1024
 
 
-class Sampler:
-    """A thread that reads ``/proc/*/{cmdline,environ}`` and the files of some folders until it is left.
+class Repeated:
+    """A thread that looks again and again until it is left; ``looks`` counts how often."""
 
-    Attributes:
-        found: Where a word was seen: ``cmdline of mariadbd (1234)``, or a file.
-        rounds: How often everything was read.
-        processes: Names of all processes that were seen.
-    """
-
-    def __init__(self, words: Sequence[str], folders: Iterable[Path]) -> None:
-        """Look for words, in folders too."""
-        self.found: set[str] = set()
-        self.processes: set[str] = set()
-        self.rounds = 0
-        self._words = [word.encode() for word in words]
-        self._folders = list(folders)
-        self._end = threading.Event()
+    def __init__(self, period_s: float) -> None:
+        """Look that often."""
+        self.looks = 0
+        self._period_s, self._end = period_s, threading.Event()
         self._thread = threading.Thread(target=self._run)
+
+    def look(self) -> None:
+        """Look once."""
+        raise NotImplementedError
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -44,11 +38,32 @@ class Sampler:
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._end.wait(0.2):
-            self.rounds += 1
-            for place, text in [*self._of_processes(), *self._of_files()]:
-                if any(word in text for word in self._words):
-                    self.found.add(place)
+        while not self._end.wait(self._period_s):
+            self.looks += 1
+            self.look()
+
+
+class Sampler(Repeated):
+    """Reads ``/proc/*/{cmdline,environ}`` and the files of some folders.
+
+    Attributes:
+        found: Where a word was seen: ``cmdline of mariadbd (1234)``, or a file.
+        processes: Names of all processes that were seen.
+    """
+
+    def __init__(self, words: Sequence[str], folders: Iterable[Path]) -> None:
+        """Look for words, in folders too."""
+        super().__init__(0.2)
+        self.found: set[str] = set()
+        self.processes: set[str] = set()
+        self._words = [word.encode() for word in words]
+        self._folders = list(folders)
+
+    def look(self) -> None:
+        """Read everything once."""
+        for place, text in [*self._of_processes(), *self._of_files()]:
+            if any(word in text for word in self._words):
+                self.found.add(place)
 
     def _of_processes(self) -> Iterator[tuple[str, bytes]]:
         for folder in Path("/proc").glob("[0-9]*"):
