@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kolla_k8s.errors import KollaK8sError
+from kolla_k8s.orchestrate.kinds import resource_of
 from kolla_k8s.orchestrate.ready import KubeObject
 from kolla_k8s.ports import Cluster, Resource
 
@@ -69,8 +70,6 @@ async def _kinds(cluster: Cluster, items: list[KubeObject]) -> Finding:
 
 
 async def _rights(cluster: Cluster, namespace: str, items: list[KubeObject]) -> list[Finding]:
-    from kolla_k8s.orchestrate.kinds import resource_of  # noqa: PLC0415 - one use
-
     wanted = {(r.group, r.plural, verb) for r in map(resource_of, items) for verb in ("create", "patch", "delete")}
     wanted |= {("", "secrets", verb) for verb in ("get", "list", "create", "update")}
     wanted |= {("", kind, "list") for kind in ("pods", "events")} | {("", "pods/exec", "get")}
