@@ -1,0 +1,123 @@
+"""Which pods a gate asks, with what, and what their answers mean."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from kolla_k8s import places
+from kolla_k8s.cli.definitions import load_catalog
+from kolla_k8s.model.plan import GateSpec
+from kolla_k8s.orchestrate.gate import Gates
+from kolla_k8s.orchestrate.kinds import POD
+from kolla_k8s.ports import ExecResult
+from tests.fake_cluster import FakeCluster
+from tests.unit.orchestrate.objects import condition, labels, thing
+from tests.unit.orchestrate.test_running_a_plan import a_step
+from tests.unit.orchestrate.virtual import run
+
+KINDS = {
+    "mariadb": ("mariadb-write-read", "server"),
+    "rabbitmq": ("rabbitmq-publish-consume", "server"),
+    "memcached": ("memcached-set-get", "server"),
+    "keystone": ("keystone-token", "api"),
+}
+
+
+class Asked:
+    """A cluster of ready pods that answer as told, and what they were asked."""
+
+    def __init__(self, service, count, answer=lambda _pod: ExecResult(0, "noise\nfine\n", "")):
+        self.cluster, self.calls = FakeCluster(), []
+        self.service, self.answer = service, answer
+        kind, workload = KINDS[service]
+        for number in range(count):
+            status = {"podIP": f"10.0.0.{number}", "conditions": [condition("Ready")]}
+            meta = {"labels": labels(service, workload)}
+            self.cluster.put(POD, thing("Pod", f"{service}-{number}", meta=meta, status=status))
+        self.cluster.on_exec = self._exec
+        self.gate = GateSpec("gate", kind, workload)
+
+    def _exec(self, call):
+        header = json.loads(call.stdin.partition("\n")[0])
+        self.calls.append((call.pod, call.container, header[1]))
+        return self.answer(call.pod)
+
+    def check(self):
+        gates = Gates(self.cluster, load_catalog(places.data("service_defs")))
+        return run(gates.check(a_step(self.service), self.gate))
+
+
+def red(pod):
+    return lambda asked: ExecResult(1, "", "it is broken\n") if asked == pod else ExecResult(0, "fine\n", "")
+
+
+@pytest.mark.parametrize(("service", "count"), [("mariadb", 1), ("rabbitmq", 3), ("memcached", 2), ("keystone", 1)])
+def test_green_gate_has_asked_whom_it_must(service, count):
+    """
+    Every member, or one pod that speaks to all.
+    """
+    asked = Asked(service, count)
+
+    assert asked.check().is_green
+    assert {f"{service}-{number}" for number in range(count)} == {pod for pod, _, _ in asked.calls}
+
+
+@pytest.mark.parametrize("service", ["rabbitmq", "memcached"])
+def test_one_red_member_makes_the_gate_red(service):
+    """
+    With that member's own words.
+    """
+    asked = Asked(service, 3, red(f"{service}-1"))
+
+    result = asked.check()
+
+    assert not result.is_green
+    assert f"{service}-1: it is broken" == result.evidence
+
+
+def test_row_is_to_be_read_at_every_member():
+    """
+    One pod asks all of them.
+    """
+    asked = Asked("mariadb", 3)
+    asked.check()
+
+    assert ["mariadb-0"] == [pod for pod, _, _ in asked.calls]
+    assert "10.0.0.2" in json.dumps(asked.calls[0][2])
+
+
+def test_keystone_token_is_to_be_accepted_by_every_pod():
+    """
+    Their addresses, and what the catalogue must hold.
+    """
+    asked = Asked("keystone", 2)
+    asked.check()
+    arguments = asked.calls[0][2]
+
+    assert ["10.0.0.0", "10.0.0.1"] == arguments["addresses"]
+    assert (5000, ["identity"]) == (arguments["port"], arguments["catalogue"])
+
+
+def test_gate_without_a_ready_pod_is_red():
+    """
+    One that is going is not ready any more.
+    """
+    asked = Asked("memcached", 0)
+    meta = {"labels": labels("memcached", "server"), "deletionTimestamp": "now", "finalizers": ["x"]}
+    asked.cluster.put(POD, thing("Pod", "memcached-0", meta=meta, status={"conditions": [condition("Ready")]}))
+
+    result = asked.check()
+
+    assert (False, "no pod of server is ready") == (result.is_green, result.evidence)
+    assert [] == asked.calls
+
+
+def test_silent_pod_is_red_when_its_program_failed():
+    """
+    There is no answer to quote.
+    """
+    asked = Asked("memcached", 1, lambda _pod: ExecResult(137, "", ""))
+
+    assert "memcached-0: no answer" == asked.check().evidence
