@@ -15,6 +15,7 @@ from typing import TypeVar
 from kolla_k8s.adapters.releases import releases, unlock
 from kolla_k8s.adapters.words import UnreachableError
 from kolla_k8s.model.plan import HelmRequest
+from kolla_k8s.orchestrate.lease import Hold
 from kolla_k8s.ports import Clock, Cluster, Helm, KubeObject
 
 TRIES = 8
@@ -27,9 +28,9 @@ T = TypeVar("T")
 class PatientHelm:
     """A helm that is tried up to ``TRIES`` times; only for who holds the cloud, and only until ``stop`` is set."""
 
-    def __init__(self, helm: Helm, cluster: Cluster, clock: Clock, stop: asyncio.Event) -> None:
-        """Try this helm again, unlocking its records in this cluster."""
-        self._helm, self._cluster, self._clock, self._stop = helm, cluster, clock, stop
+    def __init__(self, helm: Helm, cluster: Cluster, clock: Clock, stop: asyncio.Event, hold: Hold) -> None:
+        """Try this helm again, unlocking its records in this cluster, while the hold of the cloud is sure."""
+        self._helm, self._cluster, self._clock, self._stop, self._hold = helm, cluster, clock, stop, hold
 
     async def version(self) -> str:
         """Version of the program."""
@@ -58,15 +59,30 @@ class PatientHelm:
         pause_s = FIRST_PAUSE_S
         for _ in range(TRIES - 1):
             try:
-                return await work()
+                return await self._while_sure(work)
             except UnreachableError:
                 await self._pause(pause_s)
                 if self._stop.is_set():
                     raise
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
             if between:
+                await self._hold.sure()
                 await between()
-        return await work()
+        return await self._while_sure(work)
+
+    async def _while_sure(self, work: Callable[[], Awaitable[T]]) -> T:
+        """The work's result; it is broken off, as by an outage, when the hold comes into doubt meanwhile."""
+        await self._hold.sure()
+        working, doubting = asyncio.ensure_future(work()), asyncio.ensure_future(self._hold.doubt())
+        try:
+            await asyncio.wait((working, doubting), return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                raise UnreachableError("helm", "was broken off: the API did not answer for too long", "run it again")
+            return working.result()
+        finally:
+            working.cancel()
+            doubting.cancel()
+            await asyncio.gather(working, doubting, return_exceptions=True)
 
     async def _pause(self, seconds: float) -> None:
         """Wait, but not beyond a stop."""

@@ -20,7 +20,7 @@ from kolla_k8s.model.catalog import main_workload, pods_name
 from kolla_k8s.model.plan import Plan
 from kolla_k8s.orchestrate.bundle import collect
 from kolla_k8s.orchestrate.gate import Gates
-from kolla_k8s.orchestrate.lease import hold, unlock
+from kolla_k8s.orchestrate.lease import Hold, hold, unlock
 from kolla_k8s.orchestrate.mend import delete_data, delete_kept
 from kolla_k8s.orchestrate.observe import observing
 from kolla_k8s.orchestrate.plan import build_plan, build_removal
@@ -70,7 +70,7 @@ async def install_cloud(
     async with opened(target) as session:
         await session.helm.version()
         await ensure_namespaces(session.cluster, cloud.wanted.namespaces)
-        async with hold(session.cluster, session.clock, claim(cloud)) as lost:
+        async with hold(session.cluster, session.clock, claim(cloud)) as held:
             specs = secret_specs(cloud.catalog, cloud.wanted.values, cloud.wanted.namespaces)
             await ensure_secrets(session.cluster, specs)
             await _learn(session, cloud)
@@ -78,7 +78,7 @@ async def install_cloud(
             for release in found.values():
                 await unlock_release(session.cluster, release)
             plan = build_plan(cloud.wanted, found)
-            await _carry_out(session, cloud, plan, output, patience_s, lost)
+            await _carry_out(session, cloud, plan, output, patience_s, held)
 
 
 async def uninstall_cloud(
@@ -88,9 +88,9 @@ async def uninstall_cloud(
     cloud = load_cloud(source, services)
     async with opened(target) as session:
         await session.helm.version()
-        async with hold(session.cluster, session.clock, claim(cloud)) as lost:
+        async with hold(session.cluster, session.clock, claim(cloud)) as held:
             plan = build_removal(cloud.wanted, await session.releases(cloud))
-            await _carry_out(session, cloud, plan, output, 600.0, lost)
+            await _carry_out(session, cloud, plan, output, 600.0, held)
             await _clean(session, cloud, services, is_data_too=delete_data)
 
 
@@ -136,15 +136,13 @@ async def _learn(session: Session, cloud: Cloud) -> None:
     session.redact.add(value for data in found.values() for value in data.values())
 
 
-async def _carry_out(
-    session: Session, cloud: Cloud, plan: Plan, output: str, patience_s: float, lost: asyncio.Event
-) -> None:
+async def _carry_out(session: Session, cloud: Cloud, plan: Plan, output: str, patience_s: float, held: Hold) -> None:
     stop = asyncio.Event()
     screen = Screen(output, session.redact, stop.set)
     signals = Signals(stop)
     async with observing(session.cluster, {step.request.namespace for step in plan.steps}) as observer:
         means = Means(
-            helm=PatientHelm(session.helm, session.cluster, session.clock, stop),
+            helm=PatientHelm(session.helm, session.cluster, session.clock, stop, held),
             cluster=session.cluster,
             clock=session.clock,
             observer=observer,
@@ -154,7 +152,7 @@ async def _carry_out(
             patience_s=patience_s,
             stop=stop,
         )
-        fencing = asyncio.create_task(_stop_when_lost(lost, stop))
+        fencing = asyncio.create_task(_stop_when_lost(held.lost, stop))
         try:
             with screen.shown():
                 report = await execute(plan, means)
@@ -165,7 +163,7 @@ async def _carry_out(
     if screen.is_closed:
         raise BrokenPipeError
     signals.raise_if_received()
-    if lost.is_set():
+    if held.lost.is_set():
         raise HeldError(f"cloud {plan.cloud}: the hold was lost to another run; nothing was changed since")
     if not report.is_green:
         more = f"\nlogs, events and objects are in {folder}" if folder else ""

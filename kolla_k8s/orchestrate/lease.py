@@ -1,9 +1,9 @@
 """Who may change a cloud: one writer, by a Lease with a heartbeat.
 
-Apart from the run, which only sees an event when the hold is lost. A holder counts as dead when its Lease did not move
-for the whole duration on *our* monotonic clock; no decision to take a Lease compares two machines' clocks. A holder
-that cannot renew stops itself well before that (it fences itself), so two never hold at once.
-See https://kubernetes.io/docs/concepts/architecture/leases/.
+Apart from the run, which only sees whether the hold is sure, in doubt or lost. A holder counts as dead when its Lease
+did not move for the whole duration on *our* monotonic clock; no decision to take a Lease compares two machines' clocks.
+A holder that cannot renew changes nothing any more well before that (it fences itself) until it has renewed: so two
+never hold at once, and an outage of the API ends no run. See https://kubernetes.io/docs/concepts/architecture/leases/.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ DURATION_S = 30.0
 HEARTBEAT_S = 10.0
 RETRY_S = 2.0
 FENCE_S = 20.0
+OUTAGE_S = 300.0
+ANSWER_S = 5.0
 LOOK_S = 1.0
 FAREWELL_S = 5.0
 COMMAND = "kolla-k8s.io/command"
@@ -59,23 +61,73 @@ class Claim:
         return f"kolla-k8s-{self.cloud}"
 
 
+class Hold:
+    """A cloud that is held, as far as its holder can know.
+
+    When the API is away for longer than ``FENCE_S`` nobody can tell whose the cloud is: the hold is in doubt, and
+    nothing may be changed until the Lease was renewed. Only who finds another's name in it has lost it.
+
+    Attributes:
+        lost: Set when the cloud is another's, or was not renewed for ``OUTAGE_S``.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        """Begin in doubt."""
+        self.lost = asyncio.Event()
+        self._clock = clock
+        self._until_s = -math.inf
+        self._news = asyncio.Event()
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether nobody else can hold the cloud at this moment."""
+        return not self.lost.is_set() and self._clock.monotonic() < self._until_s
+
+    def renew(self, since_s: float) -> None:
+        """Take note of a renewal that was asked for at that time."""
+        self._until_s = since_s + FENCE_S
+        self._wake()
+
+    def lose(self) -> None:
+        """Take note that it is over."""
+        self.lost.set()
+        self._wake()
+
+    async def sure(self) -> None:
+        """Return when the hold is sure; HeldError when it is lost."""
+        while not self.is_sure:
+            if self.lost.is_set():
+                raise HeldError("the hold of the cloud was lost to another run")
+            await self._news.wait()
+
+    async def doubt(self) -> None:
+        """Return when the hold is in doubt, or lost."""
+        while self.is_sure:
+            await self._clock.sleep(max(0.01, self._until_s - self._clock.monotonic()))
+
+    def _wake(self) -> None:
+        self._news.set()
+        self._news = asyncio.Event()
+
+
 @asynccontextmanager
-async def hold(cluster: Cluster, clock: Clock, claim: Claim) -> AsyncIterator[asyncio.Event]:
+async def hold(cluster: Cluster, clock: Clock, claim: Claim) -> AsyncIterator[Hold]:
     """Hold the cloud for the length of a block.
 
     Yields:
-        An event that is set when the hold was lost: whoever sees it stops changing things.
+        What is known of the hold: whoever finds it in doubt changes nothing, whoever finds it lost stops.
 
     Raises:
         HeldError: Another run holds it. At once, when its last sign is fresh by our wall clock; when it is not, as
             soon as it moves. A holder that never moves is outlived, which takes ``DURATION_S``.
     """
     lease, renewed_s = await _acquire(cluster, clock, claim)
-    lost = asyncio.Event()
-    beating = asyncio.create_task(_beat(cluster, clock, lease, renewed_s))
-    beating.add_done_callback(lambda _: lost.set())  # whatever ends the heartbeat ends the hold
+    mine = Hold(clock)
+    mine.renew(renewed_s)
+    beating = asyncio.create_task(_beat(cluster, clock, lease, renewed_s, mine))
+    beating.add_done_callback(lambda _: mine.lose())  # whatever ends the heartbeat ends the hold
     try:
-        yield lost
+        yield mine
     finally:
         beating.cancel()
         await asyncio.wait([beating])
@@ -154,23 +206,23 @@ def _lease(clock: Clock, claim: Claim, before: KubeObject) -> KubeObject:
     return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
 
 
-async def _beat(cluster: Cluster, clock: Clock, lease: KubeObject, renewed_s: float) -> None:
-    """Renew until the hold is lost: taken by another, or not renewed for ``FENCE_S``."""
+async def _beat(cluster: Cluster, clock: Clock, lease: KubeObject, renewed_s: float, mine: Hold) -> None:
+    """Renew until the hold is lost: taken by another, or not renewed for ``OUTAGE_S``."""
     pause_s = HEARTBEAT_S
     while True:
-        await clock.sleep(min(pause_s, max(0.0, renewed_s + FENCE_S - clock.monotonic())))
+        await clock.sleep(pause_s)
         asked_s = clock.monotonic()  # the hold counts from the request: its answer may have been long on its way
-        left_s = renewed_s + FENCE_S - asked_s
-        if left_s <= 0:
+        if asked_s - renewed_s >= OUTAGE_S:
             return
         try:
-            renewed = await _within(clock, left_s, _renew(cluster, clock, lease))
+            renewed = await _within(clock, ANSWER_S, _renew(cluster, clock, lease))
         except (OutsideError, TimeoutError):
             pause_s = RETRY_S
             continue
         if renewed is None:
             return
         lease, renewed_s, pause_s = renewed, asked_s, HEARTBEAT_S
+        mine.renew(renewed_s)
 
 
 async def _renew(cluster: Cluster, clock: Clock, lease: KubeObject) -> KubeObject | None:
@@ -178,7 +230,7 @@ async def _renew(cluster: Cluster, clock: Clock, lease: KubeObject) -> KubeObjec
     about, spec = lease["metadata"], {**lease["spec"], "renewTime": _spelled(clock.wall())}
     try:
         return await cluster.replace(LEASES, {**lease, "spec": spec}, about["namespace"])
-    except ConflictError:
+    except (ConflictError, OutsideError):  # it moved, or it is gone; in an outage this fails, too
         there = await cluster.get(LEASES, about["name"], about["namespace"])
     if there is None or any(there["spec"].get(key) != spec[key] for key in ("holderIdentity", "leaseTransitions")):
         return None

@@ -34,12 +34,12 @@ async def test_released_cloud_is_free_at_once(cluster: Cluster, space: str) -> N
     A finished run leaves the Lease without a holder; the next one takes it and counts the change.
     """
     for who in ("ann@a:1:x", "bob@b:2:y"):
-        async with hold(cluster, SystemClock(), claim(space, who)) as lost:
+        async with hold(cluster, SystemClock(), claim(space, who)) as mine:
             held = await cluster.get(LEASES, "kolla-k8s-sky", space)
 
             assert held is not None
             assert who == held["spec"]["holderIdentity"]
-            assert not lost.is_set()
+            assert not mine.lost.is_set()
 
     left = await cluster.get(LEASES, "kolla-k8s-sky", space)
     assert left is not None

@@ -9,7 +9,9 @@ import pytest
 
 from kolla_k8s.adapters.patience import TRIES, PatientHelm
 from kolla_k8s.adapters.words import HelmError, UnreachableError
+from kolla_k8s.errors import HeldError
 from kolla_k8s.model.plan import HelmRequest
+from kolla_k8s.orchestrate.lease import FENCE_S, Hold
 from kolla_k8s.ports import KubeObject
 from tests.fakes import FakeCluster, FakeHelm
 from tests.unit.orchestrate.virtual import VirtualClock, run
@@ -37,6 +39,52 @@ class Shaky(FakeHelm):
         raise self.errors.pop(0)
 
 
+def sure() -> Hold:
+    """A hold that nobody can doubt for a day."""
+    mine = Hold(VirtualClock())
+    mine.renew(86_400.0)
+    return mine
+
+
+def test_doubt_breaks_helm_off_and_it_goes_on_when_the_hold_is_sure() -> None:
+    """
+    Between the two nothing is changed: another run could hold the cloud.
+    """
+
+    async def work() -> tuple[float, int]:
+        cluster, clock = FakeCluster(), VirtualClock()
+        mine = Hold(clock)
+        mine.renew(clock.monotonic() - FENCE_S + 0.5)
+        helm = Shaky(cluster)
+        patient = PatientHelm(helm, cluster, clock, asyncio.Event(), mine)
+        trying = asyncio.ensure_future(patient.upgrade_install(REQUEST))
+        await clock.sleep(60)
+        tries = helm.tries
+        mine.renew(clock.monotonic())
+        await trying
+        return clock.monotonic(), tries
+
+    ended_s, tries = run(work())
+
+    assert 1 == tries
+    assert 61 <= ended_s < 65
+
+
+def test_lost_hold_ends_the_tries() -> None:
+    """
+    The cloud is another's.
+    """
+
+    async def work() -> None:
+        cluster = FakeCluster()
+        mine = Hold(VirtualClock())
+        mine.lose()
+        await PatientHelm(Shaky(cluster), cluster, VirtualClock(), asyncio.Event(), mine).upgrade_install(REQUEST)
+
+    with pytest.raises(HeldError):
+        run(work())
+
+
 def test_api_that_was_away_costs_a_try_and_no_more() -> None:
     """
     The record that the broken try left is unlocked, and upgraded from.
@@ -45,7 +93,7 @@ def test_api_that_was_away_costs_a_try_and_no_more() -> None:
     async def work() -> tuple[int, str]:
         cluster = FakeCluster()
         helm = Shaky(cluster, GONE, GONE)
-        made = await PatientHelm(helm, cluster, VirtualClock(), asyncio.Event()).upgrade_install(REQUEST)
+        made = await PatientHelm(helm, cluster, VirtualClock(), asyncio.Event(), sure()).upgrade_install(REQUEST)
         return helm.tries, made[0]["metadata"]["name"]
 
     assert (3, "a") == run(work())
@@ -60,7 +108,7 @@ def test_api_that_stays_away_ends_the_tries() -> None:
         cluster = FakeCluster()
         helm = Shaky(cluster, *[GONE] * 100)
         with pytest.raises(UnreachableError, match="connection refused"):
-            await PatientHelm(helm, cluster, VirtualClock(), asyncio.Event()).upgrade_install(REQUEST)
+            await PatientHelm(helm, cluster, VirtualClock(), asyncio.Event(), sure()).upgrade_install(REQUEST)
         return helm.tries
 
     assert TRIES == run(work())
@@ -75,7 +123,7 @@ def test_refusal_is_not_tried_again() -> None:
         cluster = FakeCluster()
         helm = Shaky(cluster, HelmError("keystone", "parse error"))
         with pytest.raises(HelmError, match="parse error"):
-            await PatientHelm(helm, cluster, VirtualClock(), asyncio.Event()).upgrade_install(REQUEST)
+            await PatientHelm(helm, cluster, VirtualClock(), asyncio.Event(), sure()).upgrade_install(REQUEST)
         return helm.tries
 
     assert 1 == run(work())
@@ -89,7 +137,7 @@ def test_stopped_run_tries_no_more() -> None:
     async def work() -> tuple[int, float]:
         cluster, stop, clock = FakeCluster(), asyncio.Event(), VirtualClock()
         helm = Shaky(cluster, GONE, GONE)
-        trying = asyncio.ensure_future(PatientHelm(helm, cluster, clock, stop).upgrade_install(REQUEST))
+        trying = asyncio.ensure_future(PatientHelm(helm, cluster, clock, stop, sure()).upgrade_install(REQUEST))
         await clock.sleep(1.5)
         stop.set()
         with pytest.raises(UnreachableError):
@@ -108,7 +156,7 @@ def test_every_call_reaches_helm(verb: str) -> None:
     async def work() -> object:
         cluster = FakeCluster()
         helm = Shaky(cluster)
-        patient = PatientHelm(helm, cluster, VirtualClock(), asyncio.Event())
+        patient = PatientHelm(helm, cluster, VirtualClock(), asyncio.Event(), sure())
         await patient.upgrade_install(REQUEST)
         given = {"manifest": ("keystone", "openstack"), "uninstall": ("keystone", "openstack"), "template": (REQUEST,)}
         return await getattr(patient, verb)(*given.get(verb, ()))

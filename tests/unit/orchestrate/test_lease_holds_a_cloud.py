@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kolla_k8s.errors import HeldError, OutsideError
-from kolla_k8s.orchestrate.lease import DURATION_S, FENCE_S, HEARTBEAT_S, LEASES, Claim, Holder, hold, unlock
+from kolla_k8s.orchestrate.lease import DURATION_S, FENCE_S, HEARTBEAT_S, LEASES, OUTAGE_S, Claim, Holder, hold, unlock
 from kolla_k8s.ports import Clock
 from tests.fakes import FakeClock, FakeCluster, Request, SkewedClock
 
@@ -52,11 +52,11 @@ async def test_held_cloud_is_kept_by_a_heartbeat(cluster: FakeCluster, clock: Fa
     """
     Over a long run, the Lease is renewed every ten seconds and never lost.
     """
-    async with hold(cluster, clock, claim()) as lost:
+    async with hold(cluster, clock, claim()) as mine:
         await clock.sleep(1000)
         renewals = [request for request in cluster.requests if request.verb == "update"]
 
-        assert not lost.is_set()
+        assert not mine.lost.is_set()
         assert ("ann@a:1:x", 30, 1) == tuple(
             held(cluster)["spec"][key] for key in ("holderIdentity", "leaseDurationSeconds", "leaseTransitions")
         )
@@ -86,14 +86,14 @@ async def test_wrong_clock_takes_no_cloud_from_the_living(
     """
     A machine whose clock is wrong sees the Lease move, and is refused.
     """
-    async with hold(cluster, clock, claim()) as lost:
+    async with hold(cluster, clock, claim()) as mine:
         await clock.sleep(7)
         began_s = clock.monotonic()
         with pytest.raises(HeldError, match="held by ann@a:1:x"):
             await hold(cluster, SkewedClock(clock, ahead_s), BOB).__aenter__()
 
         assert clock.monotonic() - began_s <= HEARTBEAT_S + 1
-        assert not lost.is_set()
+        assert not mine.lost.is_set()
 
 
 @pytest.mark.parametrize("ahead_s", [-600.0, 0.0, 600.0])
@@ -213,13 +213,13 @@ async def test_twenty_heirs_of_the_dead_are_one(cluster: FakeCluster, clock: Fak
 
 async def test_holder_fences_itself_before_it_can_be_outlived(cluster: FakeCluster, clock: FakeClock) -> None:
     """
-    An API that is away for longer than twenty seconds ends the hold on our side, ten seconds before anyone's.
+    An API that is away for longer than twenty seconds puts the hold in doubt, ten seconds before anyone can take it.
     """
-    async with hold(cluster, clock, claim()) as lost:
+    async with hold(cluster, clock, claim()) as mine:
         await clock.sleep(HEARTBEAT_S + 1)
         renewed_s = HEARTBEAT_S
         cluster.fail = _outage
-        await lost.wait()
+        await mine.doubt()
 
         assert FENCE_S == clock.monotonic() - renewed_s < DURATION_S
 
@@ -228,8 +228,8 @@ async def test_holder_fences_itself_when_the_api_is_silent(cluster: FakeCluster,
     """
     A request that hangs counts as a renewal that failed.
     """
-    async with hold(SilentCluster(cluster, clock), clock, claim()) as lost:
-        await lost.wait()
+    async with hold(SilentCluster(cluster, clock), clock, claim()) as mine:
+        await mine.doubt()
 
         assert FENCE_S == clock.monotonic()
 
@@ -238,14 +238,14 @@ async def test_short_outage_is_survived(cluster: FakeCluster, clock: FakeClock) 
     """
     Two heartbeats may fail: they are repeated sooner than every ten seconds.
     """
-    async with hold(cluster, clock, claim()) as lost:
+    async with hold(cluster, clock, claim()) as mine:
         await clock.sleep(HEARTBEAT_S - 1)
         cluster.fail = _outage
         await clock.sleep(8)
         cluster.fail = lambda _request: None
         await clock.sleep(100)
 
-        assert not lost.is_set()
+        assert not mine.lost.is_set()
         assert "ann@a:1:x" == holder(cluster)
 
 
@@ -253,10 +253,10 @@ async def test_taken_cloud_is_lost_and_not_taken_back(cluster: FakeCluster, cloc
     """
     When another name stands in the Lease, the hold is lost at the next heartbeat, and the other's Lease is left alone.
     """
-    async with hold(cluster, clock, claim()) as lost:
+    async with hold(cluster, clock, claim()) as mine:
         taken = {"spec": {"holderIdentity": "bob@b:2:y", "leaseTransitions": 2}}
         await cluster.patch(LEASES, "kolla-k8s-sky", taken, "openstack")
-        await lost.wait()
+        await mine.lost.wait()
 
         assert clock.monotonic() <= HEARTBEAT_S
     assert "bob@b:2:y" == holder(cluster)
@@ -266,9 +266,9 @@ async def test_deleted_lease_is_lost(cluster: FakeCluster, clock: FakeClock) -> 
     """
     Without a Lease nobody is held off, so nobody may go on.
     """
-    async with hold(cluster, clock, claim()) as lost:
+    async with hold(cluster, clock, claim()) as mine:
         await cluster.delete(LEASES, "kolla-k8s-sky", "openstack")
-        await lost.wait()
+        await mine.lost.wait()
 
         assert clock.monotonic() <= FENCE_S
 
@@ -277,11 +277,11 @@ async def test_note_of_another_does_not_end_the_hold(cluster: FakeCluster, clock
     """
     An annotation set by hand moves the version, not the holder.
     """
-    async with hold(cluster, clock, claim()) as lost:
+    async with hold(cluster, clock, claim()) as mine:
         await cluster.patch(LEASES, "kolla-k8s-sky", {"metadata": {"annotations": {"note": "hello"}}}, "openstack")
         await clock.sleep(100)
 
-        assert not lost.is_set()
+        assert not mine.lost.is_set()
         assert "hello" == held(cluster)["metadata"]["annotations"]["note"]
 
 
@@ -331,9 +331,9 @@ async def test_bug_of_the_heartbeat_ends_the_hold_and_is_seen(cluster: FakeClust
     """
 
     async def run() -> None:
-        async with hold(cluster, clock, claim()) as lost:
+        async with hold(cluster, clock, claim()) as mine:
             cluster.fail = _bug
-            await lost.wait()
+            await mine.lost.wait()
             cluster.fail = lambda _request: None
 
     with pytest.raises(KeyError, match="a bug"):
@@ -415,3 +415,49 @@ async def test_unlock_takes_a_cloud_that_was_silent_for_long(cluster: FakeCluste
     await clock.sleep(DURATION_S + 1)
 
     assert "ann@a:1:x" == await unlock(cluster, clock, BOB)
+
+
+async def test_hold_is_sure_again_after_a_long_outage(cluster: FakeCluster, clock: FakeClock) -> None:
+    """
+    Nobody could take it meanwhile: the run goes on.
+    """
+    async with hold(cluster, clock, claim()) as mine:
+        cluster.fail = _outage
+        await mine.doubt()
+        await clock.sleep(100)
+        is_sure_meanwhile = mine.is_sure
+        cluster.fail = lambda _request: None
+        await mine.sure()
+
+        assert not is_sure_meanwhile
+        assert clock.monotonic() < FENCE_S + 100 + HEARTBEAT_S
+        assert "ann@a:1:x" == holder(cluster)
+
+
+async def test_hold_that_was_taken_in_an_outage_is_lost(cluster: FakeCluster, clock: FakeClock) -> None:
+    """
+    It is never written over, and whoever waits for it is told.
+    """
+    async with hold(cluster, clock, claim()) as mine:
+        cluster.fail = _outage
+        await mine.doubt()
+        lease = held(cluster)
+        cluster.put(
+            LEASES, {**lease, "spec": {**lease["spec"], "holderIdentity": "bob", "leaseTransitions": 2}}, "openstack"
+        )
+        cluster.fail = lambda _request: None
+        with pytest.raises(HeldError, match="lost to another run"):
+            await mine.sure()
+
+    assert "bob" == holder(cluster)
+
+
+async def test_outage_without_end_ends_the_hold(cluster: FakeCluster, clock: FakeClock) -> None:
+    """
+    After five minutes.
+    """
+    async with hold(cluster, clock, claim()) as mine:
+        cluster.fail = _outage
+        await mine.lost.wait()
+
+        assert OUTAGE_S <= clock.monotonic() < OUTAGE_S + 2 * HEARTBEAT_S
