@@ -49,7 +49,7 @@ imports: setup ## The layers of the package
 check: lint types imports charts-check docs-check ## Everything quick but the tests
 
 test: check ## All tests: unit, CLI, contract, cluster, end to end on real images
-	PATH="$(HELM):$$PATH" $(BIN)/pytest -n 2 --dist loadgroup
+	PATH="$(HELM):$$PATH" $(BIN)/pytest
 
 unit: setup ## Tests that need nothing but helm
 	PATH="$(HELM):$$PATH" $(BIN)/pytest -m "not cluster and not e2e and not sandbox"
