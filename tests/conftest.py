@@ -19,16 +19,6 @@ ROOT = Path(__file__).parent.parent
 INPUTS = Path(__file__).parent / "unit" / "compile" / "definitions"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep tests that share a cluster on one worker: the machine has cores for two of them at once."""
-    for item in items:
-        marks = {mark.name for mark in item.iter_markers()}
-        if marks & {"e2e", "sandbox"}:
-            item.add_marker(pytest.mark.xdist_group("sandbox"))
-        elif marks & {"cluster", "faults"}:
-            item.add_marker(pytest.mark.xdist_group("control plane"))
-
-
 def catalog_of(folder: Path) -> Catalog:
     """Load and check the definitions of a folder."""
     found = load_definitions(folder, "2026.1")

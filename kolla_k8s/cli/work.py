@@ -15,6 +15,7 @@ from kolla_k8s.adapters.releases import unlock as unlock_release
 from kolla_k8s.cli.cloud import Cloud, Source, load_cloud
 from kolla_k8s.cli.screen import Screen
 from kolla_k8s.cli.session import Session, Signals, Target, claim, opened
+from kolla_k8s.compile.members import agent_of
 from kolla_k8s.errors import DidNotComeUpError, HeldError, OutsideError
 from kolla_k8s.model.catalog import main_workload, pods_name
 from kolla_k8s.model.plan import Plan
@@ -67,10 +68,11 @@ async def install_cloud(
 ) -> None:
     """Bring the cloud to what is wanted; raises ``DidNotComeUpError`` when something is not green."""
     cloud = load_cloud(source, services)
-    async with opened(target) as session:
-        await session.helm.version()
-        await ensure_namespaces(session.cluster, cloud.wanted.namespaces)
-        async with hold(session.cluster, session.clock, claim(cloud)) as held:
+    async with opened(target) as free:
+        await free.helm.version()
+        await ensure_namespaces(free.cluster, cloud.wanted.namespaces)
+        async with hold(free.cluster, free.clock, claim(cloud)) as held:
+            session = free.under(held)
             specs = secret_specs(cloud.catalog, cloud.wanted.values, cloud.wanted.namespaces)
             await ensure_secrets(session.cluster, specs)
             await _learn(session, cloud)
@@ -86,9 +88,10 @@ async def uninstall_cloud(
 ) -> None:
     """Remove services in reverse order."""
     cloud = load_cloud(source, services)
-    async with opened(target) as session:
-        await session.helm.version()
-        async with hold(session.cluster, session.clock, claim(cloud)) as held:
+    async with opened(target) as free:
+        await free.helm.version()
+        async with hold(free.cluster, free.clock, claim(cloud)) as held:
+            session = free.under(held)
             plan = build_removal(cloud.wanted, await session.releases(cloud))
             await _carry_out(session, cloud, plan, output, 600.0, held)
             await _clean(session, cloud, services, is_data_too=delete_data)
@@ -106,7 +109,7 @@ async def recover_service(source: Source, target: Target, service: str, pod: str
     """Print what stopped members hold, or let one of them start the cluster."""
     cloud = load_cloud(source, [service])
     main = main_workload(cloud.catalog[service])
-    if main is None or main[1].peers is None or main[1].peers.agent is None:
+    if main is None or agent_of(main[1]) is None:
         raise OutsideError(service, "has no members that decide together", "see `kolla-k8s why`")
     pods, namespace = pods_name(cloud.catalog[service], main[0]), cloud.wanted.namespaces["control"]
     async with opened(target) as session:
@@ -148,7 +151,6 @@ async def _carry_out(session: Session, cloud: Cloud, plan: Plan, output: str, pa
             observer=observer,
             check=Gates(session.cluster, cloud.catalog).check,
             on_change=screen.change,
-            helm_slots=max(2, min(4, os.cpu_count() or 2)),
             patience_s=patience_s,
             stop=stop,
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from kolla_k8s.compile.emit import Block
+from kolla_k8s.compile.members import agent_of
 from kolla_k8s.compile.objects import NEEDS, metadata, selector
 from kolla_k8s.model.catalog import Catalog, host_of, is_control, pods_name
 from kolla_k8s.model.service import Service
@@ -73,8 +74,7 @@ def _own(workload: Any, own: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _api(service: Service, component: str) -> list[dict[str, Any]]:
     workload = service.spec.workloads.get(component)
-    has_agent = workload is not None and workload.peers is not None and workload.peers.agent is not None
-    if not (service.spec.bootstrap or workload is None or has_agent):
+    if not (service.spec.bootstrap or workload is None or agent_of(workload)):
         return []
     return [
         {

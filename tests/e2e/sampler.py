@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Self
 SMALL = 4 * 1024 * 1024
 
 
-class Repeated:
+class Repeated(ABC):
     """A thread that looks again and again until it is left; ``looks`` counts how often."""
 
     def __init__(self, period_s: float) -> None:
@@ -21,9 +22,9 @@ class Repeated:
         self._period_s, self._end = period_s, threading.Event()
         self._thread = threading.Thread(target=self._run)
 
+    @abstractmethod
     def look(self) -> None:
         """Look once."""
-        raise NotImplementedError
 
     def __enter__(self) -> Self:
         """Begin."""

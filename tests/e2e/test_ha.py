@@ -117,7 +117,7 @@ class Broker(Members):
         pod = client("publisher", ("keystone", 42425), PUBLISH, needs="rabbitmq", env=password)
         pod["metadata"]["labels"]["kolla-k8s.io/client"] = "publisher"
         self.api.create(f"{SPACE}/pods", pod)
-        # See docs/reliability: a queue of the last second may not outlive the death of all members.
+        # RabbitMQ has a new queue on disk only some seconds later: docs/reliability.
         self.until("a queue of some age", lambda: len(self.confirmed()) > 100)
 
     def confirmed(self) -> list[str]:

@@ -22,7 +22,7 @@ def test_empty_cluster_becomes_a_cloud_in_order(first_install):
     for need in steps["keystone"]["needs"]:
         assert steps["keystone"]["started"] >= steps[need]["gate_green"]
     for step in steps.values():
-        assert step["started"] - step["needs_ready"] < 0.02 * first_install["took_s"]
+        assert step["started"] - step["needs_ready"] < 0.01 * first_install["took_s"]
         assert step["needs_ready"] <= step["started"] <= step["objects_ready"] <= step["gate_green"]
 
 
