@@ -11,9 +11,11 @@ from kolla_k8s.cli.session import Target, opened
 from kolla_k8s.errors import OutsideError, Problem, UserFilesError
 from kolla_k8s.orchestrate.secrets import (
     SecretSpec,
+    ensure_copies,
     ensure_namespaces,
     ensure_secrets,
     read_secrets,
+    secret_copies,
     secret_specs,
 )
 from kolla_k8s.yamlio import dump, load
@@ -31,6 +33,8 @@ async def init_secrets(source: Source, target: Target, file: Path | None) -> Non
         for name in await ensure_namespaces(session.cluster, cloud.wanted.namespaces):
             sys.stdout.write(f"namespace {name}: created\n")
         done = await ensure_secrets(session.cluster, _specs(cloud), given=given)
+        copies = secret_copies(cloud.catalog, cloud.wanted.values, cloud.wanted.namespaces)
+        await ensure_copies(session.cluster, copies)
     for name, what in sorted(done.items()):
         sys.stdout.write(f"secret {name}: {what}\n")
 

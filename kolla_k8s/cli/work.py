@@ -28,7 +28,14 @@ from kolla_k8s.orchestrate.plan import build_plan, build_removal
 from kolla_k8s.orchestrate.recover import force_from, reports
 from kolla_k8s.orchestrate.report import Report
 from kolla_k8s.orchestrate.run import Means, execute
-from kolla_k8s.orchestrate.secrets import ensure_namespaces, ensure_secrets, read_secrets, secret_specs
+from kolla_k8s.orchestrate.secrets import (
+    ensure_copies,
+    ensure_namespaces,
+    ensure_secrets,
+    read_secrets,
+    secret_copies,
+    secret_specs,
+)
 from kolla_k8s.orchestrate.store import Store
 
 
@@ -75,6 +82,8 @@ async def install_cloud(
             session = free.under(held)
             specs = secret_specs(cloud.catalog, cloud.wanted.values, cloud.wanted.namespaces)
             await ensure_secrets(session.cluster, specs)
+            copies = secret_copies(cloud.catalog, cloud.wanted.values, cloud.wanted.namespaces)
+            await ensure_copies(session.cluster, copies)
             await _learn(session, cloud)
             found = await session.releases(cloud)
             for release in found.values():

@@ -21,7 +21,8 @@ from kolla_k8s.compile.pod import (
     token_mount,
     tool_mounts,
 )
-from kolla_k8s.compile.podfile import bootstrap_podfile, secrets_named
+from kolla_k8s.compile.podfile import bootstrap_podfile
+from kolla_k8s.model.borrowed import secrets_named
 from kolla_k8s.model.catalog import Catalog, database_secret, messaging_secret, secret_ref
 from kolla_k8s.model.service import Bootstrap, Periodic, Service
 
@@ -92,7 +93,7 @@ def bootstrap_labels(catalog: Catalog, service: Service) -> dict[str, Any]:
 
 def _prepare(plan: PodPlan, bootstrap: Bootstrap) -> dict[str, Any]:
     contents = [plan.service.spec.config[file] for file in bootstrap.config]
-    pairs = secrets_named(plan.service, [c.content for c in contents])
+    pairs = secrets_named(plan.catalog, plan.service, [c.content for c in contents])
     made = container("prepare", bootstrap.image, [*INIT, "prepare"], requests_and_limits(bootstrap.resources))
     record = {"name": "BOOTSTRAP_RECORD", "value": f"{plan.service.name}-bootstrap"}
     made["env"] = [*made["env"], record, *limit_env(_last(plan.service))]
@@ -122,7 +123,7 @@ def _steps(plan: PodPlan) -> list[dict[str, Any]]:
         own = [(service.name, messaging_secret(service, name)) for name in service.spec.messaging]
         made.append(_step(plan, "messaging", BOOTSTRAP, [("rabbitmq", "admin-password"), *own]))
     for name, step in podfile["steps"].items():
-        made.append(_step(plan, name, [*INIT, "step"], secrets_named(service, step["run"])))
+        made.append(_step(plan, name, [*INIT, "step"], secrets_named(plan.catalog, service, step["run"])))
     record = _step(plan, "record", BOOTSTRAP, [], has_token=True)
     if "identity" not in podfile:
         return [*made, record]

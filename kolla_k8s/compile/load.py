@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from kolla_k8s.compile.words import expand
 from kolla_k8s.errors import OutsideError, Problem, UserFilesError
 from kolla_k8s.model.service import Service
 from kolla_k8s.yamlio import Document, load, problems_from_pydantic
@@ -55,7 +56,7 @@ def load_definition(file: Path, release: str) -> Definition:
     document = load(file)
     data = for_release(document.data, release)
     try:
-        return Definition(Service.model_validate(data), document)
+        return Definition(expand(Service.model_validate(data)), document)
     except ValidationError as error:
         raise UserFilesError(problems_from_pydantic(error, document, Service)) from None
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from kolla_k8s.compile.placeholders import arguments
 from kolla_k8s.model.catalog import (
     Catalog,
     database_secret,
@@ -18,6 +17,7 @@ from kolla_k8s.model.catalog import (
     messaging_secret,
     secret_ref,
 )
+from kolla_k8s.model.placeholders import arguments
 from kolla_k8s.model.service import Service
 from kolla_k8s.model.workload import Workload
 
@@ -93,9 +93,11 @@ def _common(
 ) -> dict[str, Any]:
     contents = [_used(service, name, sections) for name, sections in files.sections.items()]
     texts = [contents, steps]
+    transports = _transports(catalog, service, texts)
     return {
         "service": service.name,
         "hosts": _hosts(catalog, service, texts),
+        **({"transports": transports} if transports else {}),
         "urls": _urls(catalog, service, texts, urls or []),
         "files": {
             name: {
@@ -118,9 +120,19 @@ def _used(service: Service, name: str, sections: list[str]) -> Any:
 
 def _hosts(catalog: Catalog, service: Service, texts: Any) -> dict[str, Any]:
     named = arguments(texts, "host", "port", "members", "hosts", "count")
+    named += ["rabbitmq"] if arguments(texts, "transport") else []
     wanted = {*named, *service.spec.needs.start, *service.spec.needs.run, service.name}
-    found = {name: host_of(catalog[name]) for name in sorted(wanted)}
+    found = {name: catalog.host(name) for name in sorted(wanted)}
     return {name: asdict(host) for name, host in found.items() if host}
+
+
+def _transports(catalog: Catalog, service: Service, texts: Any) -> dict[str, Any]:
+    found = {name: catalog.messaging(name, service) for name in arguments(texts, "transport")}
+    return {
+        name: {"user": login.user, "vhost": login.vhost, "password": f"{login.owner}/{login.secret}"}
+        for name, login in found.items()
+        if login
+    }
 
 
 def _urls(catalog: Catalog, service: Service, texts: Any, more: list[str]) -> dict[str, Any]:
@@ -132,12 +144,6 @@ def _urls(catalog: Catalog, service: Service, texts: Any, more: list[str]) -> di
     }
     own = set(service.spec.identity.services)
     return {name: endpoint(*entries[name]) for name in sorted(wanted | own) if name in entries}
-
-
-def secrets_named(service: Service, item: Any) -> list[tuple[str, str]]:
-    """``(service, secret)`` of every secret that a structure's placeholders name."""
-    pairs = (argument.rpartition("/") for argument in arguments(item, "secret"))
-    return [(owner or service.name, name) for owner, _, name in pairs]
 
 
 def secret_source(catalog: Catalog, pairs: list[tuple[str, str]]) -> list[dict[str, Any]]:

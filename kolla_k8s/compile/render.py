@@ -20,12 +20,12 @@ from kolla_k8s.compile.emit import emit
 from kolla_k8s.compile.helmtest import test_objects
 from kolla_k8s.compile.jobs import bootstrap_labels, bootstrap_objects, bootstrap_pod, periodic_objects
 from kolla_k8s.compile.members import has_agents
-from kolla_k8s.compile.placeholders import arguments
 from kolla_k8s.compile.podfile import bootstrap_podfile, workload_podfile
 from kolla_k8s.compile.rights import rights_objects
 from kolla_k8s.compile.values import chart_values, images, values_schema
 from kolla_k8s.compile.workload import workload_objects
 from kolla_k8s.model.catalog import Catalog, derived_secrets, is_control, secret_ref
+from kolla_k8s.model.placeholders import arguments
 from kolla_k8s.model.service import Service
 from kolla_k8s.yamlio import dump
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from kolla_k8s.compile.load import Definition
 from kolla_k8s.compile.members import programs
-from kolla_k8s.compile.placeholders import FILTERS, WORDS, placeholders
 from kolla_k8s.errors import Problem, UserFilesError
-from kolla_k8s.model.catalog import Catalog, derived_secrets, host_of
+from kolla_k8s.model.catalog import Catalog, derived_secrets
+from kolla_k8s.model.placeholders import FILTERS, WORDS, placeholders
 from kolla_k8s.model.service import Plane, SecretKind, Service
 from kolla_k8s.model.workload import Container, Kind, Workload
 from kolla_k8s.suggest import did_you_mean
@@ -120,16 +120,31 @@ def _argument(room: Room, path: Path, word: str, argument: str) -> Iterator[Prob
         yield from room.unknown(path, "secret", name, known)
     elif word in {"host", "port", "members", "hosts", "count"}:
         yield from _host(room, path, word, argument)
+    elif word == "transport":
+        yield from _transport(room, path, argument)
     elif word == "url":
         entries = {entry for service in services.values() for entry in service.spec.identity.services}
         yield from room.unknown(path, "catalogue entry", argument, entries)
 
 
-def _host(room: Room, path: Path, word: str, name: str) -> Iterator[Problem]:
+def _transport(room: Room, path: Path, argument: str) -> Iterator[Problem]:
+    owner, _, user = argument.rpartition("/")
+    if owner and owner not in room.catalog.services:
+        yield from room.unknown(path, "service", owner, room.catalog.services)
+        return
+    known = (room.catalog[owner] if owner else room.service).spec.messaging
+    yield from room.unknown(path, "messaging user", user, known)
+    yield from _host(room, path, "transport", "rabbitmq")
+
+
+def _host(room: Room, path: Path, word: str, argument: str) -> Iterator[Problem]:
+    name, _, workload = argument.partition("/")
     if name not in room.catalog.services:
         yield from room.unknown(path, "service", name, room.catalog.services)
-    elif host_of(room.catalog[name]) is None:
-        yield room.problem(path, f'${{{word}:{name}}}: nothing of "{name}" listens', "give a workload of it a port")
+    elif workload and workload not in room.catalog[name].spec.workloads:
+        yield from room.unknown(path, f"workload of {name}", workload, room.catalog[name].spec.workloads)
+    elif room.catalog.host(argument) is None:
+        yield room.problem(path, f"${{{word}:{argument}}}: nothing of it listens", "give a workload of it a port")
     elif name not in {room.service.name, *room.catalog.needs(room.service.name)}:
         yield room.problem(path, f'"{name}" is used but not needed', f"add {name} to needs.start or needs.run")
 

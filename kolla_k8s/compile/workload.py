@@ -21,8 +21,9 @@ from kolla_k8s.compile.pod import (
     token_mount,
     tool_mounts,
 )
-from kolla_k8s.compile.podfile import secrets_named, workload_files, workload_podfile
+from kolla_k8s.compile.podfile import workload_files, workload_podfile
 from kolla_k8s.compile.values import keeps_apart
+from kolla_k8s.model.borrowed import secrets_named
 from kolla_k8s.model.catalog import Catalog, pods_name, service_name
 from kolla_k8s.model.service import Service
 from kolla_k8s.model.workload import Container, Kind, Prepare, Probe, Workload
@@ -247,7 +248,8 @@ def _probe(probe: Probe) -> dict[str, Any]:
 
 def _prepare(plan: PodPlan, name: str, workload: Workload) -> dict[str, Any]:
     contents = [[plan.service.spec.config[f].content, plan.service.spec.config[f].variants] for f in plan.files]
-    pairs = secrets_named(plan.service, [[c, [v.content for v in variants.values()]] for c, variants in contents])
+    used = [[c, [v.content for v in variants.values()]] for c, variants in contents]
+    pairs = secrets_named(plan.catalog, plan.service, used)
     made = container("prepare", workload.image, ["python3", f"{TOOLS}/init.py", "prepare"], PREPARE_RESOURCES)
     made["env"] = [*made["env"], *limit_env(name)]
     if plan.service.spec.bootstrap:

@@ -36,6 +36,16 @@ class SecretRef:
 
 
 @dataclass(frozen=True, slots=True)
+class MessagingLogin:
+    """A RabbitMQ user, its virtual host, and the service and secret that hold its password."""
+
+    user: str
+    vhost: str
+    owner: str
+    secret: str
+
+
+@dataclass(frozen=True, slots=True)
 class Catalog:
     """Services by name, resolved for one release."""
 
@@ -45,6 +55,21 @@ class Catalog:
     def __getitem__(self, name: str) -> Service:
         """Give a service; KeyError when there is none, which validation has excluded."""
         return self.services[name]
+
+    def host(self, argument: str) -> Host | None:
+        """Host that a placeholder means: ``service``, or ``service/workload`` for another than the main workload."""
+        service, _, workload = argument.partition("/")
+        return host_of(self.services[service], workload)
+
+    def messaging(self, argument: str, of: Service) -> MessagingLogin | None:
+        """Messaging user that a placeholder means: ``user`` of this service, or ``service/user`` of another."""
+        owner, _, user = argument.rpartition("/")
+        service = self.services.get(owner) if owner else of
+        if service is None or user not in service.spec.messaging:
+            return None
+        vhost = service.spec.messaging[user].vhost or service.name
+        secret = messaging_secret(service, user)
+        return MessagingLogin(user, vhost, service.name, secret)
 
     def needs(self, name: str) -> list[str]:
         """Every service that this one talks to, start before run, each once, its own registration included."""
@@ -78,12 +103,13 @@ def pods_name(service: Service, workload_name: str) -> str:
     return service.name if is_member else f"{service.name}-{workload_name}"
 
 
-def host_of(service: Service) -> Host | None:
-    """How others reach a service; None when nothing of it listens."""
+def host_of(service: Service, workload_name: str = "") -> Host | None:
+    """How others reach a service, by its main workload or a named one; None when nothing of it listens."""
     main = main_workload(service)
-    if main is None:
+    named = service.spec.workloads.get(workload_name)
+    if main is None or (named is not None and not named.ports):
         return None
-    name, workload = main
+    name, workload = (workload_name, named) if named else main
     kubernetes_service = service_name(service, name)
     ports = tuple(port for w in service.spec.workloads.values() for port in w.ports.values())
     return Host(
@@ -116,6 +142,11 @@ def derived_secrets(service: Service) -> dict[str, SecretKind]:
     for name in service.spec.messaging:
         found[messaging_secret(service, name)] = SecretKind.PASSWORD
     return found
+
+
+def database_owner(service: Service, name: str) -> str | None:
+    """Key of the ``databases`` entry whose user may use a database: its own, or one named in ``also``."""
+    return next((key for key, entry in service.spec.databases.items() if name in (key, *entry.also)), None)
 
 
 def database_secret(service: Service, database: str) -> str:

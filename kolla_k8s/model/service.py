@@ -131,12 +131,28 @@ class Variant(Strict):
     content: dict[str, Any]
 
 
+class Oslo(Strict):
+    """Which sections of an oslo file follow from the rest of the definition; ``content`` is laid over them.
+
+    Users are named as in ``messaging`` and ``identity.users``, those of another service as ``service/user``.
+    """
+
+    databases: dict[str, str] = Field(default={}, description="section -> database")
+    messaging: str | None = Field(default=None, description="messaging user of transport_url")
+    identity: str | None = Field(default=None, description="Keystone user of the sections with a login")
+    authtoken: bool = Field(default=True, description="whether tokens are validated: [keystone_authtoken]")
+    clients: list[str] = Field(default=[], description="sections with the same login, such as neutron")
+    service_user: bool = Field(default=False, description="whether requests carry a service token: [service_user]")
+    cache: bool = Field(default=False, description="whether [cache] is memcached")
+
+
 class ConfigFile(Strict):
     """A file the init step writes into memory: placeholders are filled in, values escaped for the format."""
 
     path: AbsolutePath
     format: Format
-    content: Any
+    oslo: Oslo | None = None
+    content: Any = {}
     mode: Annotated[str, StringConstraints(pattern=r"^0[0-7]{3}$")] = "0440"
     variants: dict[Name, Variant] = {}
 
@@ -219,6 +235,7 @@ class Gate(Strict):
 
     kind: str
     workload: Name
+    login: Name | None = Field(default=None, description="Keystone user that asks; its password lies in the pod")
     timeout_s: Annotated[int, Field(ge=1)] = 300
     settings: dict[str, Any] = {}
 

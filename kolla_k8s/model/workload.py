@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from kolla_k8s.model.base import AbsolutePath, Argv, FileName, Name, Port, Quantity, Reason, Strict
 
@@ -104,6 +104,17 @@ class Host(Strict):
     sysctls: dict[str, str] = Field(default={}, description="checked; node preparation is not compiled yet")
 
 
+class Wsgi(Strict):
+    """An API under uwsgi: its module, the port it answers on, the path that says whether it does.
+
+    The command, uwsgi's file (``<workload>-uwsgi.ini``, which a site may change), probes and an orderly stop follow.
+    """
+
+    module: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
+    port: Name = "api"
+    health: str = "/healthcheck"
+
+
 class Container(Strict):
     """One process: its image, its command (run directly, never through ``kolla_start``), ports, checks and limits."""
 
@@ -169,6 +180,8 @@ class Workload(Container):
     """Pods of one kind: a main process and, where needed, further ``containers`` beside it."""
 
     kind: Kind
+    run: Argv = []
+    wsgi: Wsgi | None = Field(default=None, description="instead of run")
     replicas: Annotated[int, Field(ge=1)] = 1
     spread: Literal["ScheduleAnyway", "DoNotSchedule", "OneANode"] = Field(
         default="ScheduleAnyway", description="how strictly replicas keep apart; OneANode: never two on a node"
@@ -188,3 +201,9 @@ class Workload(Container):
     when: dict[Name, Any] = {}
     for_each: Name | None = Field(default=None, description="option (a map) for each key of which the workload exists")
     metrics: Metrics | None = None
+
+    @model_validator(mode="after")
+    def _has_one_process(self) -> Workload:
+        if bool(self.run) == (self.wsgi is not None):
+            raise ValueError("a workload has exactly one of run and wsgi")
+        return self

@@ -18,6 +18,7 @@ from kolla_k8s.model.catalog import Catalog
 from kolla_k8s.model.plan import GateSpec, Step
 from kolla_k8s.ports import Cluster, KubeObject, Resource
 
+ON_OPENSTACK: frozenset[str] = frozenset()
 PODS = Resource("", "v1", "pods", "Pod")
 LOADER = (
     "import json, sys; length, arguments = json.loads(sys.stdin.readline()); space = {}; "
@@ -73,7 +74,11 @@ def _is_ready(pod: KubeObject) -> bool:
 
 @cache
 def _program(name: str) -> str:
-    return (resources.files("kolla_k8s.orchestrate") / "gates" / f"{name}.py").read_text(encoding="utf-8")
+    """Text of a program; those that look at the cloud through its APIs stand on ``openstack``."""
+    folder = resources.files("kolla_k8s.orchestrate") / "gates"
+    text = (folder / f"{name}.py").read_text(encoding="utf-8")
+    base = (folder / "openstack.py").read_text(encoding="utf-8") if name in ON_OPENSTACK else ""
+    return f"{base}\n{text}"
 
 
 async def _mariadb(gates: Gates, _step: Step, gate: GateSpec, pods: list[KubeObject]) -> GateResult:
@@ -106,9 +111,16 @@ async def _keystone(gates: Gates, step: Step, gate: GateSpec, pods: list[KubeObj
     return await gates.run(pods[0], gate, "keystone", arguments)
 
 
+async def _openstack(gates: Gates, _step: Step, gate: GateSpec, pods: list[KubeObject]) -> GateResult:
+    """Programs that look at the cloud through its APIs; the gate's settings are their arguments."""
+    program = "openstack" if gate.kind == "openstack-request" else gate.kind.replace("-", "_")
+    return await gates.run(pods[0], gate, program, dict(gate.settings))
+
+
 Kind = Callable[[Gates, Step, GateSpec, list[KubeObject]], Awaitable[GateResult]]
 KINDS: dict[str, Kind] = {
     "keystone-token": _keystone,
+    "openstack-request": _openstack,
     "mariadb-write-read": _mariadb,
     "memcached-set-get": _memcached,
     "rabbitmq-publish-consume": _rabbitmq,

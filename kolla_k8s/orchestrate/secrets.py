@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from kolla_k8s.errors import AlreadyExistsError, OutsideError
+from kolla_k8s.model.borrowed import borrowed_secrets
 from kolla_k8s.model.catalog import SINGLE_KEY, Catalog, derived_secrets, is_control, secret_ref
 from kolla_k8s.model.service import SecretKind
 from kolla_k8s.ports import Cluster, KubeObject, Resource
@@ -18,6 +19,7 @@ SECRETS = Resource("", "v1", "secrets", "Secret")
 NAMESPACES = Resource("", "v1", "namespaces", "Namespace", is_namespaced=False)
 OWNER = "kolla-k8s.io/owner"
 LETTERS = string.ascii_letters + string.digits
+LABELS = {"app.kubernetes.io/part-of": "openstack", "app.kubernetes.io/managed-by": "kolla-k8s"}
 SECURITY = {"control": "restricted", "node": "privileged"}
 
 Generator = Callable[[SecretKind], str]
@@ -121,8 +123,7 @@ async def _ensure(cluster: Cluster, spec: SecretSpec, make: Generator, given: Ma
 
 
 def _secret(spec: SecretSpec, make: Generator, given: Mapping[str, str]) -> KubeObject:
-    labels = {"app.kubernetes.io/part-of": "openstack", "app.kubernetes.io/managed-by": "kolla-k8s"}
-    about = {"name": spec.name, "labels": labels, "annotations": {OWNER: spec.owner}}
+    about = {"name": spec.name, "labels": LABELS, "annotations": {OWNER: spec.owner}}
     data = {key: _encoded(_value(spec, key, make, given)) for key in spec.keys}
     return {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": about, "data": data}
 
@@ -133,6 +134,48 @@ def _value(spec: SecretSpec, key: str, make: Generator, given: Mapping[str, str]
 
 def _encoded(value: str) -> str:
     return base64.b64encode(value.encode()).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class SecretCopy:
+    """Keys of a Secret that pods of the other plane name: Secrets do not cross namespaces."""
+
+    name: str
+    source: str
+    target: str
+    keys: tuple[str, ...]
+
+
+def secret_copies(catalog: Catalog, services: Iterable[str], namespaces: Mapping[str, str]) -> list[SecretCopy]:
+    """What must be copied for these services, with the fewest keys, sorted by name."""
+    wanted: dict[tuple[str, bool], set[str]] = {}
+    for name in services:
+        for owner, secret in borrowed_secrets(catalog, name):
+            ref = secret_ref(catalog[owner], secret)
+            wanted.setdefault((ref.secret, is_control(catalog[owner])), set()).add(ref.key)
+    control, node = namespaces["control"], namespaces["node"]
+    return [
+        SecretCopy(name, *((control, node) if is_ours else (node, control)), tuple(sorted(keys)))
+        for (name, is_ours), keys in sorted(wanted.items())
+    ]
+
+
+async def ensure_copies(cluster: Cluster, copies: Iterable[SecretCopy]) -> None:
+    """Make each copy equal to its source; OutsideError when the source lacks a key."""
+    for copy in copies:
+        source = await cluster.get(SECRETS, copy.name, copy.source)
+        there = (source or {}).get("data") or {}
+        if missing := [key for key in copy.keys if key not in there]:
+            way_out = f"install the service it belongs to, or create it in {copy.source}"
+            raise OutsideError(f"Secret {copy.source}/{copy.name}", f"lacks {', '.join(missing)}", way_out)
+        data = {key: there[key] for key in copy.keys}
+        target = await cluster.get(SECRETS, copy.name, copy.target)
+        if target is None:
+            about = {"name": copy.name, "labels": LABELS, "annotations": {OWNER: "copy"}}
+            made = {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": about, "data": data}
+            await cluster.create(SECRETS, made, copy.target)
+        elif any((target.get("data") or {}).get(key) != value for key, value in data.items()):
+            await cluster.replace(SECRETS, {**target, "data": {**(target.get("data") or {}), **data}}, copy.target)
 
 
 async def read_secrets(cluster: Cluster, specs: Iterable[SecretSpec]) -> dict[str, dict[str, str]]:

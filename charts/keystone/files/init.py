@@ -54,6 +54,20 @@ class Facts:
         """DNS name of each member of a clustered service, separated by commas."""
         return ",".join(self._member_hosts(name))
 
+    def transport(self, name):
+        """URL of a messaging user at every member of RabbitMQ; ``|template`` is the same in words of Nova's cells."""
+        login = self.pod["transports"][name]
+        user = f"{login['user']}:{quote(self.secret(login['password']), safe='')}"
+        places = ",".join(f"{user}@{place}" for place in self.members("rabbitmq").split(","))
+        return f"rabbit://{places}/{login['vhost']}"
+
+    def transport_template(self):
+        """A transport URL as Nova's database keeps it: without passwords, filled in from each reader's own."""
+        count = self._members("rabbitmq")
+        marks = range(1, count + 1) if count > 1 else [""]
+        places = (f"{{username{n}}}:{{password{n}}}@{{hostname{n}}}:{{port{n}}}" for n in marks)
+        return "{scheme}://" + ",".join(places) + "/{path}"
+
     def count(self, name):
         """How many members a clustered service has."""
         return str(self._members(name))
@@ -115,8 +129,13 @@ def fill(text, facts, escape=str):
         kind, argument, filters = match.groups()
         names = filters.strip("|").split("|") if filters else []
         method = {"pod": "pod_fact"}.get(kind, kind)
-        value = facts._url(argument, "public") if "public" in names else getattr(facts, method)(argument)
-        return escape(_filtered(value, [name for name in names if name != "public"]))
+        if "public" in names:
+            value = facts._url(argument, "public")
+        elif "template" in names:
+            value = facts.transport_template()
+        else:
+            value = getattr(facts, method)(argument)
+        return escape(_filtered(value, [name for name in names if name not in ("public", "template")]))
 
     return PLACEHOLDER.sub(one, text)
 
@@ -132,11 +151,24 @@ def _filtered(value, names):
             value = str(int(float(value) * float(argument) / 100))
         elif word == "default":
             value = value or argument
+        elif word == "ip":
+            value = _resolved(value)
         elif word == "wrap":
             value = ",".join(argument.replace("*", item) for item in value.split(","))
         else:
             raise SystemExit(f"placeholder filter {word!r} is not known")
     return value
+
+
+def _resolved(host):
+    """Address of a host, for programs that do not ask DNS as Kubernetes wants it; waits until there is one."""
+    said = ""
+    while True:
+        try:
+            return socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0]
+        except OSError as error:
+            said = _say(said, f"waiting for the address of {host} ({error.strerror or error})")
+            time.sleep(1)
 
 
 def render(file, facts):

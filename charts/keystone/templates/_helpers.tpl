@@ -234,7 +234,7 @@ initContainers:
   - name: state
     mountPath: /var/lib/keystone
   - name: rendered
-    mountPath: /etc/keystone/database.cnf
+    mountPath: /etc/kolla-k8s/database.cnf
     subPath: database.cnf
     readOnly: true
   - name: rendered
@@ -303,7 +303,7 @@ initContainers:
   - name: state
     mountPath: /var/lib/keystone
   - name: rendered
-    mountPath: /etc/keystone/database.cnf
+    mountPath: /etc/kolla-k8s/database.cnf
     subPath: database.cnf
     readOnly: true
   - name: rendered
@@ -372,7 +372,7 @@ initContainers:
   - name: state
     mountPath: /var/lib/keystone
   - name: rendered
-    mountPath: /etc/keystone/database.cnf
+    mountPath: /etc/kolla-k8s/database.cnf
     subPath: database.cnf
     readOnly: true
   - name: rendered
@@ -441,7 +441,7 @@ initContainers:
   - name: state
     mountPath: /var/lib/keystone
   - name: rendered
-    mountPath: /etc/keystone/database.cnf
+    mountPath: /etc/kolla-k8s/database.cnf
     subPath: database.cnf
     readOnly: true
   - name: rendered
@@ -513,7 +513,7 @@ initContainers:
   - name: state
     mountPath: /var/lib/keystone
   - name: rendered
-    mountPath: /etc/keystone/database.cnf
+    mountPath: /etc/kolla-k8s/database.cnf
     subPath: database.cnf
     readOnly: true
   - name: rendered
@@ -590,7 +590,7 @@ initContainers:
   - name: state
     mountPath: /var/lib/keystone
   - name: rendered
-    mountPath: /etc/keystone/database.cnf
+    mountPath: /etc/kolla-k8s/database.cnf
     subPath: database.cnf
     readOnly: true
   - name: rendered
@@ -662,7 +662,7 @@ containers:
   - name: state
     mountPath: /var/lib/keystone
   - name: rendered
-    mountPath: /etc/keystone/database.cnf
+    mountPath: /etc/kolla-k8s/database.cnf
     subPath: database.cnf
     readOnly: true
   - name: rendered

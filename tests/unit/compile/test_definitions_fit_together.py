@@ -31,7 +31,7 @@ def problems(folder, *definitions):
     [
         (config("${secret:othr/key}"), 'no service is called "othr"; did you mean "other"?'),
         (config("${host:othr}"), 'no service is called "othr"; did you mean "other"?'),
-        (config("${host:silent}"), '${host:silent}: nothing of "silent" listens; give a workload of it a port'),
+        (config("${host:silent}"), "${host:silent}: nothing of it listens; give a workload of it a port"),
         (workload(host=HOST), "the control plane shares nothing with the node; use plane: node"),
         (workload(volumes={"dev": {"path": "/dev", "host": HOST_PATH}}), "the control plane has no host paths; use"),
         ({"databases": {"a": {}}}, "spec.databases: needs a bootstrap to be made in; add spec.bootstrap"),

@@ -12,8 +12,9 @@ WORDS = frozenset({"secret", "host", "port", "members", "hosts", "count", "url",
     "iface",
     "each",
     "fact",
+    "transport",
 }
-FILTERS = frozenset({"url", "sql", "percent", "default", "public", "wrap"})
+FILTERS = frozenset({"url", "sql", "percent", "default", "public", "wrap", "ip", "template"})
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -1,0 +1,155 @@
+"""What ``wsgi``, ``oslo`` and a gate's login are short for."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from kolla_k8s.errors import UserFilesError
+from kolla_k8s.model.borrowed import borrowed_secrets
+from kolla_k8s.yamlio import loads
+from tests.conftest import catalog_of
+from tests.unit.compile.defined import DEPLOYMENT, LISTENING, a_definition, files_of, write
+
+API = {"kind": "Deployment", "image": "memcached", "wsgi": {"module": "one.wsgi:application"}, "ports": {"api": 8000}}
+OSLO = {
+    "databases": {"database": "one_cell", "api_database": "one"},
+    "messaging": "one",
+    "identity": "one",
+    "clients": ["neutron"],
+    "service-user": True,
+    "cache": True,
+}
+STATEFUL = {**LISTENING, "kind": "StatefulSet"}
+NEEDED = [
+    a_definition("mariadb", secrets={"root-password": {"kind": "password"}}),
+    a_definition("memcached", workloads={"server": STATEFUL}),
+    a_definition("rabbitmq", workloads={"server": STATEFUL}, secrets={"admin-password": {"kind": "password"}}),
+    a_definition(
+        "keystone",
+        secrets={"admin-password": {"kind": "password"}},
+        identity={"services": {"keystone": {"type": "identity", "port": "api"}}},
+    ),
+]
+
+
+def one(**more):
+    spec = {
+        "needs": {"start": ["mariadb", "memcached", "rabbitmq", "keystone"]},
+        "databases": {"one": {"also": ["one_cell"]}},
+        "messaging": {"one": {}, "agent": {"vhost": "one"}},
+        "identity": {"users": {"one": {"password": "login"}}},
+        "secrets": {"login": {"kind": "password"}},
+        "bootstrap": {"image": "memcached"},
+        "config": {
+            "one.conf": {"path": "/etc/one.conf", "format": "ini", "oslo": OSLO, "content": {"cache": {"a": 1}}}
+        },
+        "workloads": {"api": API, "worker": {**DEPLOYMENT, "config": ["one.conf"]}},
+        "gates": {"answers": {"kind": "openstack-request", "workload": "api", "login": "one"}},
+    }
+    return a_definition("one", **{**spec, **more})
+
+
+def values(files):
+    return loads(files["values.yaml"], "values.yaml").data["config"]
+
+
+def test_oslo_sections_follow_from_the_definition(tmp_path):
+    """
+    Databases, transport, tokens and logins; what the definition says itself is laid over them.
+    """
+    said = values(files_of(tmp_path, "one", one(), *NEEDED))["one.conf"]
+
+    assert (
+        "mysql+pymysql://one@${host:mariadb}/one_cell?read_default_file=/etc/kolla-k8s/database.cnf"
+        "&read_default_group=one&charset=utf8mb4"
+    ) == said["database"]["connection"]
+    assert "${transport:one}" == said["DEFAULT"]["transport_url"]
+    assert "${secret:login}" == said["keystone_authtoken"]["password"] == said["neutron"]["password"]
+    assert said["service_user"]["send_service_user_token"]
+    assert {"a": 1, "enabled": True} == {key: said["cache"][key] for key in ("a", "enabled")}
+
+
+def test_passwords_of_databases_lie_in_a_file_beside(tmp_path):
+    """
+    By user, so that two databases can have two users.
+    """
+    assert {"one": {"password": "${secret:database-password}"}} == values(files_of(tmp_path, "one", one(), *NEEDED))[
+        "database.cnf"
+    ]
+
+
+def test_api_gets_uwsgi_and_only_it(tmp_path):
+    """
+    Its file, command and probes; a worker beside it keeps the files that it names.
+    """
+    files = files_of(tmp_path, "one", one(), *NEEDED)
+
+    assert {"http": "0.0.0.0:8000", "module": "one.wsgi:application"}.items() <= values(files)["api-uwsgi.ini"][
+        "uwsgi"
+    ].items()
+    assert "- /etc/kolla-k8s/api-uwsgi.ini" in files["templates/api-deployment.yaml"]
+    assert "path: /healthcheck" in files["templates/api-deployment.yaml"]
+    assert ["one.conf"] == list(json.loads(files["files/worker.json"])["files"])
+
+
+def test_pod_is_told_how_to_log_in_to_rabbitmq(tmp_path):
+    """
+    User, virtual host and where the password lies; another service's user by its service's name.
+    """
+    config = {
+        "a.conf": {"path": "/a.conf", "format": "raw", "content": "${transport:one/agent} ${host:rabbitmq/server|ip}"}
+    }
+    two = a_definition("two", needs={"run": ["rabbitmq"]}, config=config)
+
+    told = json.loads(files_of(tmp_path, "two", two, one(), *NEEDED)["files/api.json"])
+
+    assert {"one/agent": {"user": "agent", "vhost": "one", "password": "one/agent-messaging-password"}} == told[
+        "transports"
+    ]
+    assert {"rabbitmq", "rabbitmq/server"} <= set(told["hosts"])
+
+
+def test_secrets_of_the_other_plane_are_borrowed(tmp_path):
+    """
+    Each pair once; those of its own plane are not.
+    """
+    config = {
+        "a.conf": {"path": "/a", "format": "raw", "content": "${transport:one/agent} ${secret:one/login} ${secret:own}"}
+    }
+    own = {"own": {"kind": "password"}}
+    node = a_definition("node", plane="node", needs={"run": ["rabbitmq"]}, config=config, secrets=own)
+
+    catalog = catalog_of(write(tmp_path, node, one(), *NEEDED))
+
+    assert [("one", "agent-messaging-password"), ("one", "login")] == borrowed_secrets(catalog, "node")
+    assert [] == borrowed_secrets(catalog, "one")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("${transport:on/agent}", 'no service is called "on"; did you mean "one"?'),
+        ("${transport:one/agen}", 'no messaging user is called "agen"; did you mean "agent"?'),
+        ("${host:rabbitmq/serve}", 'no workload of rabbitmq is called "serve"; did you mean "server"?'),
+    ],
+)
+def test_login_or_host_that_is_not_there_is_refused(tmp_path, text, message):
+    """
+    With the nearest name.
+    """
+    config = {"a.conf": {"path": "/a", "format": "raw", "content": text}}
+
+    with pytest.raises(UserFilesError) as refused:
+        catalog_of(write(tmp_path, a_definition("two", needs={"run": ["rabbitmq"]}, config=config), one(), *NEEDED))
+
+    assert message in str(refused.value)
+
+
+def test_workload_has_either_a_command_or_a_module(tmp_path):
+    """
+    Neither and both are refused.
+    """
+    with pytest.raises(UserFilesError, match="exactly one of run and wsgi"):
+        catalog_of(write(tmp_path, a_definition("two", workloads={"api": {"kind": "Deployment", "image": "a"}})))
