@@ -44,7 +44,8 @@ def load_cloud(source: Source, services: Iterable[str] = ()) -> Cloud:
     if site.site.release != catalog.release:
         catalog = load_catalog(source.definitions, site.site.release)
     require_known(services, catalog.services)
-    enabled = [name for name in catalog.services if site.is_enabled(name)]
+    chosen = catalog.with_needs(site.site.want or catalog.services)
+    enabled = [name for name in catalog.services if name in chosen and site.is_enabled(name)]
     charts = {name: _chart(source.charts, name, catalog) for name in catalog.services}
     wanted = Wanted(
         cloud=site.site.name,

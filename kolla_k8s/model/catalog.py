@@ -5,7 +5,7 @@ Definitions never spell a host name: they name a service, and this room knows wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
 from kolla_k8s.model.service import IdentityService, Plane, SecretKind, Service
@@ -70,6 +70,17 @@ class Catalog:
         vhost = service.spec.messaging[user].vhost or service.name
         secret = messaging_secret(service, user)
         return MessagingLogin(user, vhost, service.name, secret)
+
+    def with_needs(self, names: Iterable[str], among: Container[str] | None = None) -> set[str]:
+        """These services and, transitively, those they need to start; ``among`` leaves out what is not in it."""
+        found: set[str] = set()
+        todo = list(names)
+        while todo:
+            name = todo.pop()
+            if name not in found and (among is None or name in among):
+                found.add(name)
+                todo.extend(self.services[name].spec.needs.start)
+        return found
 
     def needs(self, name: str) -> list[str]:
         """Every service that this one talks to, start before run, each once, its own registration included."""

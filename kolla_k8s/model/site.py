@@ -78,6 +78,9 @@ class Site(Strict):
     region: str = "RegionOne"
     network: Network = Network()
     priority_class: str = ""
+    want: list[Name] = Field(
+        default=[], description="services of the cloud; what they need comes with them; every service when left out"
+    )
     services: dict[Name, dict[str, Any]] = Field(
         default={}, description="service -> enabled, and the values of its chart"
     )

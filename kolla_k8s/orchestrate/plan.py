@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,9 @@ class Wanted:
 def build_plan(wanted: Wanted, releases: Mapping[str, Release]) -> Plan:
     """Plan an install: one step for each service that is wanted or needed by one that is."""
     named = set(wanted.services) or set(wanted.values)
-    steps = tuple(_step(wanted, name, releases, named) for name in sorted(with_needs(wanted, named)))
+    steps = tuple(
+        _step(wanted, name, releases, named) for name in sorted(wanted.catalog.with_needs(named, wanted.values))
+    )
     return Plan(wanted.cloud, wanted.catalog.release, steps)
 
 
@@ -52,18 +54,6 @@ def build_removal(wanted: Wanted, releases: Mapping[str, Release]) -> Plan:
     names = sorted(named & set(releases))
     steps = tuple(_removal(wanted, name, names) for name in names)
     return Plan(wanted.cloud, wanted.catalog.release, steps)
-
-
-def with_needs(wanted: Wanted, names: Iterable[str]) -> set[str]:
-    """The services and, transitively, the enabled ones they need to start."""
-    found: set[str] = set()
-    todo = list(names)
-    while todo:
-        name = todo.pop()
-        if name not in found and name in wanted.values:
-            found.add(name)
-            todo.extend(wanted.catalog[name].spec.needs.start)
-    return found
 
 
 def input_digest(chart_digest: str, values: Mapping[str, Any]) -> str:

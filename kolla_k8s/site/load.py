@@ -64,6 +64,7 @@ def load_site(
         layers.add(document)
     services = layers.data.get("services")
     problems = list(_service_problems(services, layers, schemas)) if isinstance(services, dict) else []
+    problems += _unknown_wants(layers, schemas)
     try:
         site = Site.model_validate(layers.data)
     except ValidationError as error:
@@ -148,6 +149,16 @@ def _service_problems(
                 "write one of them",
             )
         yield from _schema_problems(layers, path, knobs, schemas[name])
+
+
+def _unknown_wants(layers: Layers, known: Mapping[str, Any]) -> Iterable[Problem]:
+    wanted = layers.data.get("want")
+    for number, name in enumerate(wanted if isinstance(wanted, list) else ()):
+        if isinstance(name, str) and name not in known:
+            path: Keys = ("want", number)
+            yield Problem(
+                _place(layers, path), _spell(path), f'no service is called "{name}"', did_you_mean(name, known)
+            )
 
 
 def _schema_problems(

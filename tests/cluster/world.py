@@ -88,6 +88,7 @@ class World:
             "kind": "Site",
             "name": CLOUD,
             "presets": ["all-in-one"],
+            "want": ["keystone", "rabbitmq"],
             "images": {"registry": "registry.example/kolla", "tag": "1"},
             "namespaces": {"control": name, "node": f"{name}-node"},
         }
