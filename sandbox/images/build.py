@@ -6,6 +6,7 @@ was killed is done again. Mirrors and certificate authorities are the building m
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -28,19 +29,25 @@ TRIES = 3
 
 
 def build(names: Sequence[str] = ()) -> dict[str, str]:
-    """Make what is missing of the images (all, or those named); gives image -> key of its ingredients.
+    """Make what is missing of the images or groups named (none: those of ``control``); gives image -> key.
 
     Raises:
         RuntimeError: kolla-build failed; the message ends with the last lines of the image's log.
     """
-    wanted = [image for image in IMAGES if not names or image.name in names]
+    folder = cache() / "images"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _build(folder, names)
+
+
+def _build(folder: Path, names: Sequence[str]) -> dict[str, str]:
+    wanted = [image for image in IMAGES if {image.name, image.group} & set(names or ["control"])]
     storage, manifest = cache() / "registry", cache() / "registry" / "images.json"
     known: dict[str, str] = json.loads(manifest.read_text()) if manifest.exists() else {}
     missing = [image for image in wanted if known.get(image.name) != key(image)]
     if missing:
         debian_packages(engine.PACKAGES)
-        folder = cache() / "images"
-        folder.mkdir(parents=True, exist_ok=True)
         with engine.podman(folder) as url:
             _prepare(folder, missing)
             _kolla_build(folder, url, missing)
@@ -155,12 +162,20 @@ def _configuration(folder: Path, url: str, images: Sequence[Image]) -> str:
         },
         "openstack-base": {"type": "local", "location": folder / "requirements"},
         PLUGIN: {"type": "local", "location": folder / f"{PLUGIN}-archive"},
+        **{name: {"type": "local", "enabled": "false"} for name in _plugins(folder)},
         **{i.base: {"type": "local", "location": folder / _sdist(i)} for i in images if i.sdist},
     }
     return "\n".join(
         f"[{name}]\n" + "".join(f"{option} = {value}\n" for option, value in options.items())
         for name, options in sections.items()
     )
+
+
+def _plugins(folder: Path) -> list[str]:
+    """Sections of kolla-build for plugins that would be fetched from elsewhere; MariaDB's own is made here."""
+    program = "import json; from kolla.common.sources import SOURCES; print(json.dumps(sorted(SOURCES)))"
+    said = subprocess.run([folder / "venv/bin/python", "-c", program], capture_output=True, text=True, check=True)
+    return [name for name in json.loads(said.stdout) if "-plugin-" in name and name != PLUGIN]
 
 
 def _explain(logs: Path, log: Path) -> str:

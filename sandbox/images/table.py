@@ -30,16 +30,51 @@ class Image:
     Attributes:
         sdist: Project and version on PyPI of the series, for images with a service's code.
         base: Section of kolla-build's configuration that takes the sdist.
+        group: Images that are made together: ``control`` for every run, ``compute`` for a cloud that boots servers.
     """
 
     name: str
     sdist: str = ""
     base: str = ""
+    group: str = "control"
 
+
+SDISTS = {
+    "cinder": "cinder==28.0.0",
+    "glance": "glance==32.0.0",
+    "heat": "openstack-heat==26.0.2",
+    "neutron": "neutron==28.0.2",
+    "nova": "nova==33.0.2",
+    "placement": "openstack-placement==15.0.0",
+}
+SERVICES = {
+    "cinder": ("api", "backup", "scheduler", "volume"),
+    "glance": ("api",),
+    "heat": ("api", "api-cfn", "engine"),
+    "neutron": ("dhcp-agent", "l3-agent", "metadata-agent", "openvswitch-agent", "ovn-agent", "server"),
+    "nova": ("api", "compute", "conductor", "novncproxy", "scheduler"),
+    "placement": ("api",),
+}
+FROM_DEBIAN = (
+    "nova-libvirt",
+    "openvswitch-db-server",
+    "openvswitch-vswitchd",
+    "ovn-controller",
+    "ovn-nb-db-server",
+    "ovn-northd",
+    "ovn-sb-db-server",
+)
 
 IMAGES = (
     Image("memcached"),
     Image("rabbitmq"),
     Image("mariadb-server"),
     Image("keystone", sdist="keystone==29.1.0", base="keystone-base"),
+    *(
+        Image(f"{service}-{part}", sdist=SDISTS[service], base=f"{service}-base", group="compute")
+        for service, parts in SERVICES.items()
+        for part in parts
+    ),
+    Image("horizon", sdist="horizon==26.0.0", base="horizon", group="compute"),
+    *(Image(name, group="compute") for name in FROM_DEBIAN),
 )
