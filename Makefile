@@ -66,7 +66,8 @@ faults: setup ## Kill, cut off and overload an install: a sample
 faults-full: setup ## Kill it at every mutating request; continues where it was interrupted
 	mkdir -p .faults
 	PATH="$(HELM):$$PATH" $(BIN)/python -m tests.cluster.kills .faults/kills.json
-	PATH="$(HELM):$$PATH" FAULT_SEEDS=20 $(BIN)/pytest tests/cluster/test_api_faults.py
+	PATH="$(HELM):$$PATH" FAULT_SEEDS=20 FAULT_RACES=50 FAULT_RESULTS=.faults/results.jsonl \
+		$(BIN)/pytest tests/cluster/test_api_faults.py tests/cluster/test_operators.py
 
 cover: setup ## Branch coverage of the quick tests
 	$(BIN)/coverage erase

@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from kolla_k8s.adapters.releases import releases, unlock
+from kolla_k8s.adapters.releases import UNFINISHED, releases, unlock
 from kolla_k8s.adapters.words import UnreachableError
 from kolla_k8s.model.plan import HelmRequest
 from kolla_k8s.orchestrate.lease import Hold
@@ -39,7 +39,7 @@ class PatientHelm:
     async def upgrade_install(self, request: HelmRequest) -> list[KubeObject]:
         """Install or upgrade; a try that broke off is upgraded from."""
         return await self._tried(
-            lambda: self._helm.upgrade_install(request), lambda: self._unlock(request.release, request.namespace)
+            lambda: self._recorded(request), lambda: self._unlock(request.release, request.namespace)
         )
 
     async def manifest(self, release: str, namespace: str) -> list[KubeObject]:
@@ -53,6 +53,14 @@ class PatientHelm:
     async def uninstall(self, release: str, namespace: str) -> None:
         """Remove a release; a removal that broke off is begun again."""
         await self._tried(lambda: self._helm.uninstall(release, namespace), lambda: self._unlock(release, namespace))
+
+    async def _recorded(self, request: HelmRequest) -> list[KubeObject]:
+        """Helm's work, once its record says so too: helm calls an install done whose end it could not record."""
+        objects = await self._helm.upgrade_install(request)
+        release = (await releases(self._cluster, request.namespace)).get(request.release)
+        if release is not None and release.status in UNFINISHED:
+            raise UnreachableError(request.release, f"is done, but its record says {release.status}", "run it again")
+        return objects
 
     async def _tried(self, work: Callable[[], Awaitable[T]], between: Callable[[], Awaitable[None]] | None = None) -> T:
         """The work's result; ``UnreachableError`` of the last try when none reached the API's end."""

@@ -11,7 +11,7 @@ import sys
 import typer
 
 from kolla_k8s import __version__
-from kolla_k8s.cli import charts, check, cloud_commands, publish, recover, secrets, site_values, unlock
+from kolla_k8s.cli import charts, check, cloud_commands, publish, recover, secrets, site_values, smoke, unlock
 
 app = typer.Typer(
     help="Compile service definitions into Helm charts, and install OpenStack from Kolla images on Kubernetes.",
@@ -45,6 +45,7 @@ app.command("uninstall")(cloud_commands.uninstall)
 app.command("recover")(recover.recover)
 app.command("unlock")(unlock.unlock)
 app.command("check")(check.check)
+app.command("smoke")(smoke.smoke)
 app.add_typer(site_values.app, name="values")
 app.add_typer(secrets.app, name="secrets")
 

@@ -18,7 +18,7 @@ from kolla_k8s.model.catalog import Catalog
 from kolla_k8s.model.plan import GateSpec, Step
 from kolla_k8s.ports import Cluster, KubeObject, Resource
 
-ON_OPENSTACK: frozenset[str] = frozenset()
+ON_OPENSTACK = frozenset({"smoke"})
 PODS = Resource("", "v1", "pods", "Pod")
 LOADER = (
     "import json, sys; length, arguments = json.loads(sys.stdin.readline()); space = {}; "
@@ -52,21 +52,30 @@ class Gates:
     async def _ready_pods(self, step: Step, gate: GateSpec) -> list[KubeObject]:
         labels = f"app.kubernetes.io/name={step.name},app.kubernetes.io/component={gate.workload}"
         pods = await self.cluster.list(PODS, step.request.namespace, labels=labels)
-        return sorted((pod for pod in pods if _is_ready(pod)), key=lambda pod: str(pod["metadata"]["name"]))
+        return sorted((pod for pod in pods if is_ready(pod)), key=lambda pod: str(pod["metadata"]["name"]))
 
     async def run(self, pod: KubeObject, gate: GateSpec, program: str, arguments: Mapping[str, Any]) -> GateResult:
         """Run a program of ``gates/`` in a pod."""
-        text = _program(program)
-        header = json.dumps([len(text), {**arguments, "nonce": secrets.token_hex(8)}])
-        about = pod["metadata"]
-        container = gate.settings.get("container", gate.workload)
-        command = ["python3", "-c", LOADER]
-        done = await self.cluster.exec(about["namespace"], about["name"], container, command, f"{header}\n{text}")
-        said = (done.stdout if done.exit_code == 0 else done.stderr or done.stdout).strip().splitlines()
-        return GateResult(done.exit_code == 0, f"{about['name']}: {said[-1] if said else 'no answer'}")
+        container = str(gate.settings.get("container", gate.workload))
+        done = await run_program(self.cluster, pod, container, program, arguments)
+        return GateResult(done.is_green, f"{pod['metadata']['name']}: {done.evidence}")
 
 
-def _is_ready(pod: KubeObject) -> bool:
+async def run_program(
+    cluster: Cluster, pod: KubeObject, container: str, program: str, arguments: Mapping[str, Any]
+) -> GateResult:
+    """Run a program of ``gates/`` in a container; its evidence is the last line it says."""
+    text = _program(program)
+    header = json.dumps([len(text), {**arguments, "nonce": secrets.token_hex(8)}])
+    about = pod["metadata"]
+    command = ["python3", "-c", LOADER]
+    done = await cluster.exec(about["namespace"], about["name"], container, command, f"{header}\n{text}")
+    said = (done.stdout if done.exit_code == 0 else done.stderr or done.stdout).strip().splitlines()
+    return GateResult(done.exit_code == 0, said[-1] if said else "no answer")
+
+
+def is_ready(pod: KubeObject) -> bool:
+    """Whether kubelet calls a pod ready and nobody has deleted it."""
     conditions = pod.get("status", {}).get("conditions", ())
     is_going = "deletionTimestamp" in pod["metadata"]
     return not is_going and any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Coroutine, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
 import pytest
@@ -13,7 +13,7 @@ import pytest
 from tests.cluster.digest import differences
 from tests.cluster.kills import Golden, mended
 from tests.cluster.proxy import Asked, Fault, Moment, Rule
-from tests.cluster.world import World
+from tests.cluster.world import World, note
 
 SEEDS = int(os.environ.get("FAULT_SEEDS", "1"))
 pytestmark = [pytest.mark.cluster, pytest.mark.helm, pytest.mark.faults, pytest.mark.timeout(400 * SEEDS)]
@@ -41,6 +41,7 @@ async def installed_under(made: World, golden: Golden, rules: Sequence[Rule], *,
         problems = differences(golden.digest, await cloud.digest()) if done.code == 0 else []
         await mended(cloud, golden, await cloud.claims(), problems)
 
+    note("faults", rules=[asdict(rule) for rule in rules], seed=seed, code=done.code, hits=hits, problems=problems)
     assert done.code in {0, 1, 3}, done.stderr
     assert [] == problems
     return done.code, hits
@@ -102,6 +103,7 @@ async def installed_with_an_outage(made: World, golden: Golden, call: int, away_
         await asyncio.gather(*outages)
         problems: list[str] = []
         await mended(cloud, golden, await cloud.claims(), problems)
+    note("outage", call=call, away_s=away_s, code=done.code, problems=problems)
     assert 1 == len(outages)
     return done.code, [*problems, *([done.stderr] if done.code else [])]
 

@@ -129,7 +129,9 @@ def beside(sandbox):
 
     yield make
     for name in dict.fromkeys(names):
-        sandbox.tool("uninstall", "--delete-data", *own_cloud(name))
+        for space in (name, f"{name}-node"):
+            sandbox.api.ask("DELETE", f"/api/v1/namespaces/{space}")
+            sandbox.api.ask("DELETE", f"/api/v1/namespaces/{space}/pods?gracePeriodSeconds=0")
 
 
 @pytest.fixture(scope="session")

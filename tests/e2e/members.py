@@ -50,6 +50,10 @@ class Members:
         label = "labelSelector=app.kubernetes.io%2Fcomponent%3Dserver%2Capp.kubernetes.io%2Fname%3D"
         return self.api.items(f"{SPACE}/pods?{label}{self.service}")
 
+    def in_order_of_their_start(self) -> list[str]:
+        """The members' pods, the oldest first."""
+        return [pod["metadata"]["name"] for pod in sorted(self.pods(), key=lambda pod: pod["status"]["startTime"])]
+
     def containers(self, names: Iterable[str] = ()) -> set[str]:
         """Identities of all containers that run in these pods, or in all."""
         pods = [pod for pod in self.pods() if not names or pod["metadata"]["name"] in names]

@@ -20,6 +20,10 @@ HA = ("--values", str(ROOT / "values/sites/ha.yaml"))
 ONE = [
     option for name in ("mariadb", "rabbitmq") for option in ("--set", f"services.{name}.workloads.server.replicas=1")
 ]
+CHANGED = (
+    *("--set", r"services.mariadb.config.my\.cnf.mysqld.max_connections=1999"),
+    *("--set", r"services.rabbitmq.config.rabbitmq\.conf.disk_free_limit\.absolute=511MB"),
+)
 WRITER = """
 import subprocess, time
 client = ["mariadb", "--no-defaults", "-hmariadb", "-ugate", "--connect-timeout=1", "-N", "-B", "gate", "-e"]
@@ -202,6 +206,23 @@ def test_member_killed_costs_no_message(ha):
     Two of three go on.
     """
     ha[2].serves_again(ha[2].kill("rabbitmq-1"))
+
+
+def test_changed_option_rolls_one_member_after_the_other_and_the_writer_last(ha):
+    """
+    Clients go on, although they had been with another member just before.
+    """
+    _, galera, broker = ha
+    galera.serves_again(galera.delete("mariadb-0"))
+    galera.until("the lowest number with the clients", lambda: galera.writer() == "mariadb-0")
+
+    steps = steps_of(galera.sandbox.install(*HA, *CHANGED))
+
+    assert ["change", "change"] == [steps[name]["action"] for name in ("mariadb", "rabbitmq")]
+    assert ["mariadb-2", "mariadb-1", "mariadb-0"] == galera.in_order_of_their_start()
+    assert ["rabbitmq-2", "rabbitmq-1", "rabbitmq-0"] == broker.in_order_of_their_start()
+    assert 10 > galera.serves_again(set())
+    broker.serves_again(set())
 
 
 def test_members_come_and_go_with_their_data(ha):

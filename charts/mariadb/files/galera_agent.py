@@ -79,6 +79,7 @@ class Agent:
         self.ticked = clock()
         self.said = ""
         self.joinable, self.lost, self.waited, self.left = Timer(), Timer(), Timer(), Timer()
+        self.outranked = Timer()
         self.lease_seen, self.renewed, self.is_writer = ("", clock()), 0.0, False
 
     def tick(self):
@@ -201,8 +202,10 @@ class Agent:
         holder = spec.get("holderIdentity") or ""
         if lease["metadata"]["resourceVersion"] != self.lease_seen[0]:
             self.lease_seen = (lease["metadata"]["resourceVersion"], clock())
-        is_preferred = is_first(self.me, self.peers.fresh())
-        step = lease_step(holder, self.pod, clock() - self.lease_seen[1], self.status, is_preferred=is_preferred)
+        is_outranked = not is_first(self.me, self.peers.fresh())
+        held_s = self.outranked.held_s(holds=is_outranked)
+        age_s = clock() - self.lease_seen[1]
+        step = lease_step(holder, self.pod, age_s, self.status, held_s if is_outranked else None)
         if step:
             turns = spec.get("leaseTransitions", 0) + (holder != self.pod)
             spec.update(holderIdentity="" if step == "release" else self.pod, renewTime=now())

@@ -16,6 +16,8 @@ LOST_S = 15
 STUCK_S = 60
 """How long it is left alone when others run without one as well, or when they have one that it does not find."""
 LEASE_S = 6
+HANDBACK_S = 30
+"""How long a member of a lower number has been fit before it gets the clients: an update then takes them last."""
 PREFERENCE_S = 2
 """How long a member leaves the Lease to one of a lower number."""
 LEAVE_S = 30
@@ -139,7 +141,7 @@ def is_first(me, peers):
     return not any(number < me and peer["synced"] and not peer["leaving"] for number, peer in peers.items())
 
 
-def lease_step(holder, me, age_s, status, *, is_preferred=True):
+def lease_step(holder, me, age_s, status, outranked_s=None):
     """Say what to do about the writer's Lease: ``renew``, ``take``, ``release`` or nothing.
 
     Args:
@@ -147,13 +149,14 @@ def lease_step(holder, me, age_s, status, *, is_preferred=True):
         me: This member.
         age_s: Since when it has not changed, by the own clock.
         status: Own status. A donor of a state transfer keeps the Lease: its server goes on working.
-        is_preferred: No other member should take it first; who should not waits for a moment, not for ever.
+        outranked_s: For how long another member should have it first; None when none should. Who is outranked
+            takes it when nobody else does within a moment, and hands it over after a while.
     """
     is_fit = status["primary"] and not status["leaving"]
     if holder == me:
-        return "renew" if is_fit else "release"
+        return "renew" if is_fit and (outranked_s or 0) < HANDBACK_S else "release"
     vacant_s = age_s - (LEASE_S if holder else 0)
-    is_free = vacant_s > PREFERENCE_S or (is_preferred and (not holder or vacant_s > 0))
+    is_free = vacant_s > PREFERENCE_S or (outranked_s is None and (not holder or vacant_s > 0))
     return "take" if is_fit and status["synced"] and is_free else ""
 
 

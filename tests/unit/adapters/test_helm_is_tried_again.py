@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from kolla_k8s.adapters.patience import TRIES, HeldCluster, PatientHelm
+from kolla_k8s.adapters.releases import releases
 from kolla_k8s.adapters.words import HelmError, UnreachableError
 from kolla_k8s.errors import HeldError
 from kolla_k8s.model.plan import HelmRequest
@@ -38,6 +39,19 @@ class Shaky(FakeHelm):
         with pytest.raises(HelmError):
             await super().upgrade_install(request)
         raise self.errors.pop(0)
+
+
+class Forgetful(Shaky):
+    """A helm whose first call leaves a pending record, and says that all is done."""
+
+    def __init__(self, cluster: FakeCluster) -> None:
+        super().__init__(cluster, GONE)
+
+    async def upgrade_install(self, request: HelmRequest) -> list[KubeObject]:
+        try:
+            return await super().upgrade_install(request)
+        except UnreachableError:
+            return []
 
 
 def sure() -> Hold:
@@ -108,6 +122,20 @@ def test_cluster_is_changed_only_while_the_hold_is_sure(verb: str) -> None:
     assert ["list"] == in_doubt
     assert ["list", {"replace": "update"}.get(verb, verb)] == afterwards
     assert HeldError is refused
+
+
+def test_end_that_helm_could_not_record_is_tried_again() -> None:
+    """
+    Helm says that all is done; the record of the release still says that it goes on.
+    """
+
+    async def counted() -> tuple[int, str]:
+        cluster = FakeCluster()
+        helm = Forgetful(cluster)
+        await PatientHelm(helm, cluster, VirtualClock(), asyncio.Event(), sure()).upgrade_install(REQUEST)
+        return helm.tries, (await releases(cluster, "openstack"))["keystone"].status
+
+    assert (2, "deployed") == run(counted())
 
 
 def test_lost_hold_ends_the_tries() -> None:

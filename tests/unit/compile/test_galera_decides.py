@@ -198,7 +198,15 @@ def test_clients_go_to_the_lowest_number_first(holder, age_s, step):
     """
     A member of a higher number takes them only when no lower one does within a moment.
     """
-    assert step == rules.lease_step(holder, "mariadb-1", age_s, SYNCED, is_preferred=False)
+    assert step == rules.lease_step(holder, "mariadb-1", age_s, SYNCED, outranked_s=0.0)
+
+
+@pytest.mark.parametrize(("outranked_s", "step"), [(29, "renew"), (31, "release")])
+def test_clients_go_back_to_a_lower_number_that_stays_fit(outranked_s, step):
+    """
+    So that the next update, which begins with the highest number, ends with the member that has them.
+    """
+    assert step == rules.lease_step("mariadb-1", "mariadb-1", 1, SYNCED, outranked_s)
 
 
 def test_member_that_leaves_or_is_not_synced_is_no_first():

@@ -1,0 +1,41 @@
+"""``kolla-k8s smoke``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kolla_k8s.cli.options import Context, Definitions, Kubeconfig, Output, Sets, Values
+
+
+def smoke(
+    *,
+    values: Values = None,
+    sets: Sets = None,
+    definitions: Definitions = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    output: Output = "auto",
+    kernel: Annotated[Path | None, typer.Option(help="Kernel of the guest, with --ramdisk.")] = None,
+    ramdisk: Annotated[Path | None, typer.Option(help="Initial ramdisk of the guest.")] = None,
+    image: Annotated[Path | None, typer.Option(help="Disk image of the guest, uploaded and deleted again.")] = None,
+    disk_format: Annotated[str, typer.Option(help="Format of --image.")] = "qcow2",
+    image_name: Annotated[str | None, typer.Option(help="Image that the cloud already has.")] = None,
+    memory: Annotated[int, typer.Option(help="Memory of the guest in MiB.")] = 256,
+    cidr: Annotated[str, typer.Option(help="Addresses of the network that is made.")] = "192.168.231.0/24",
+    timeout: Annotated[float, typer.Option(help="Seconds a step may take.")] = 300.0,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave what was made, to look at it.")] = False,
+) -> None:
+    """Walk a user's path through the cloud: boot a server, read its console, ping it, delete everything.
+
+    Example: kolla-k8s smoke --values site.yaml --image-name cirros
+    """
+    from kolla_k8s.cli.cloud import Source  # noqa: PLC0415
+    from kolla_k8s.cli.session import Target, run  # noqa: PLC0415
+    from kolla_k8s.cli.walk import Guest, walk  # noqa: PLC0415
+
+    source = Source(values or (), sets or (), definitions)
+    guest = Guest(kernel, ramdisk, image, disk_format, image_name, memory, cidr)
+    run(walk(source, Target(kubeconfig, context), guest, output, timeout, keep=keep))

@@ -1,0 +1,98 @@
+"""What ``smoke`` does, once a cluster is open."""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from kolla_k8s.cli.cloud import Cloud, Source, load_cloud
+from kolla_k8s.cli.session import Session, Target, opened
+from kolla_k8s.errors import DidNotComeUpError, OutsideError, Problem, UserFilesError
+from kolla_k8s.model.catalog import endpoint, secret_ref
+from kolla_k8s.orchestrate.secrets import SECRETS
+from kolla_k8s.orchestrate.smoke import Passed, Smoke
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """What is started, as options say."""
+
+    kernel: Path | None
+    ramdisk: Path | None
+    image: Path | None
+    disk_format: str
+    image_name: str | None
+    memory: int
+    cidr: str
+
+    def read(self) -> dict[str, Any]:
+        """Contents of the files; ``UserFilesError`` when none or two guests are named."""
+        pair = self.kernel is not None and self.ramdisk is not None
+        if (self.kernel is None) != (self.ramdisk is None) or sum((pair, bool(self.image), bool(self.image_name))) != 1:
+            way_out = "name one: --kernel with --ramdisk, --image, or --image-name"
+            raise UserFilesError([Problem("options", "", "no one guest is named", way_out)])
+        about = {"memory": self.memory, "cidr": self.cidr, "format": self.disk_format, "image-name": self.image_name}
+        files = {"kernel": self.kernel, "ramdisk": self.ramdisk, "image": self.image}
+        return {**about, **{name: _content(path) for name, path in files.items() if path is not None}}
+
+
+def _content(path: Path) -> str:
+    try:
+        return base64.b64encode(path.read_bytes()).decode()
+    except OSError as error:
+        raise UserFilesError([Problem(str(path), "", f"cannot be read: {error.strerror}", "name a file")]) from None
+
+
+async def walk(source: Source, target: Target, guest: Guest, output: str, patience_s: float, *, keep: bool) -> None:
+    """Go the path and print each step; raises ``DidNotComeUpError`` when one is red."""
+    cloud = load_cloud(source)
+    content = guest.read()
+    async with opened(target) as session:
+        smoke = Smoke(
+            cluster=session.cluster,
+            clock=session.clock,
+            name=f"kolla-k8s-smoke-{secrets.token_hex(3)}",
+            login=await _administrator(session, cloud),
+            guest=content,
+            namespaces=cloud.wanted.namespaces,
+            patience_s=patience_s,
+        )
+        passed = await smoke.run(lambda one: _tell(session, one, output), keep=keep)
+    is_green = all(one.is_green for one in passed)
+    if output == "json":
+        steps = [{**asdict(one), "said": session.redact(one.said)} for one in passed]
+        about = {"name": smoke.name, "outcome": "green" if is_green else "red", "steps": steps, "made": smoke.made}
+        sys.stdout.write(json.dumps(about, indent=1) + "\n")
+    if not is_green:
+        red = next(one for one in passed if not one.is_green)
+        raise DidNotComeUpError(f"smoke: {red.step}: {session.redact(red.said)}")
+    if output != "json":
+        sys.stdout.write(f"smoke is green after {sum(one.took_s for one in passed):.1f} s\n")
+
+
+def _tell(session: Session, passed: Passed, output: str) -> None:
+    if output != "json":
+        mark = "" if passed.is_green else "RED: "
+        sys.stdout.write(f"{passed.took_s:7.1f} s  {passed.step}: {mark}{session.redact(passed.said)}\n")
+        sys.stdout.flush()
+
+
+async def _administrator(session: Session, cloud: Cloud) -> dict[str, str]:
+    """Login of the cloud's administrator, from the Secret that install made."""
+    keystone = cloud.catalog["keystone"]
+    space = cloud.wanted.namespaces["control"]
+    ref = secret_ref(keystone, "admin-password")
+    found = await session.cluster.get(SECRETS, ref.secret, space)
+    data = (found or {}).get("data") or {}
+    if ref.key not in data:
+        raise OutsideError(f"Secret {space}/{ref.secret}", f"has no {ref.key}", "install the cloud first")
+    password = base64.b64decode(data[ref.key]).decode()
+    session.redact.add([password])
+    at = endpoint(keystone, keystone.spec.identity.services["keystone"])
+    url = f"http://{at['service']}.{space}.svc:{at['port']}"
+    return {"auth_url": url, "username": "admin", "password": password, "project": "admin"}

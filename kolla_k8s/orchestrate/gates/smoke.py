@@ -1,0 +1,151 @@
+"""One step of a user's path through the cloud; ``arguments``: the step, who logs in, and what earlier steps made.
+
+Everything made is called like the run, so that ``clean`` also finds what a step made before it failed.
+"""
+
+# ruff: noqa: F821 - stands behind openstack.py
+import base64
+
+GONE = 404
+
+
+def check(arguments):
+    """What the step found, as JSON: ``{"said": line, "made": {...}}``."""
+    one = Cloud(arguments["login"])
+    said, made = STEPS[arguments["step"]](one, arguments)
+    return json.dumps({"said": said, "made": made})
+
+
+def image(one, arguments):
+    """Upload what the guest is started from, or find the image that was named."""
+    guest, name = arguments["guest"], arguments["name"]
+    if guest.get("image-name"):
+        found = one.want("image", "GET", f"/v2/images?name={guest['image-name']}")["images"]
+        if not found:
+            raise SystemExit(f"there is no image called {guest['image-name']}")
+        return f"{guest['image-name']} is there", {"image": found[0]["id"]}
+    if guest.get("image"):
+        made = _upload(
+            one, f"{name}-image", {"disk_format": guest["format"], "container_format": "bare"}, guest["image"]
+        )
+        return "uploaded", {"image": made}
+    kernel = _upload(one, f"{name}-kernel", {"disk_format": "aki", "container_format": "aki"}, guest["kernel"])
+    ramdisk = _upload(one, f"{name}-ramdisk", {"disk_format": "ari", "container_format": "ari"}, guest["ramdisk"])
+    started = {"kernel_id": kernel, "ramdisk_id": ramdisk, "os_command_line": "console=ttyS0 quiet"}
+    disk = {"disk_format": "raw", "container_format": "bare", **started}
+    made = _upload(one, f"{name}-image", disk, base64.b64encode(bytes(1 << 20)).decode())
+    return "kernel, ramdisk and disk uploaded", {"image": made}
+
+
+def _upload(one, name, about, content):
+    made = one.want("image", "POST", "/v2/images", {"name": name, "visibility": "private", **about})
+    one.want("image", "PUT", f"/v2/images/{made['id']}/file", base64.b64decode(content))
+    state = one.want("image", "GET", f"/v2/images/{made['id']}")["status"]
+    if state != "active":
+        raise SystemExit(f"image {name} is {state} after its upload")
+    return made["id"]
+
+
+def flavor(one, arguments):
+    """A small flavor of its own."""
+    wanted = {"name": arguments["name"], "ram": arguments["guest"]["memory"], "vcpus": 1, "disk": 1}
+    made = one.want("compute", "POST", "/flavors", {"flavor": wanted})["flavor"]
+    return f"{wanted['ram']} MiB, 1 vCPU", {"flavor": made["id"]}
+
+
+def network(one, arguments):
+    """A network with a subnet, and a security group that lets ping in."""
+    name = arguments["name"]
+    net = one.want("network", "POST", "/v2.0/networks", {"network": {"name": name}})["network"]
+    subnet = {"name": name, "network_id": net["id"], "ip_version": 4, "cidr": arguments["guest"]["cidr"]}
+    one.want("network", "POST", "/v2.0/subnets", {"subnet": subnet})
+    group = one.want("network", "POST", "/v2.0/security-groups", {"security_group": {"name": name}})["security_group"]
+    rule = {"security_group_id": group["id"], "direction": "ingress", "protocol": "icmp", "ethertype": "IPv4"}
+    one.want("network", "POST", "/v2.0/security-group-rules", {"security_group_rule": rule})
+    return f"{subnet['cidr']}, MTU {net.get('mtu')}", {"network": net["id"], "group": group["id"]}
+
+
+def port(one, arguments):
+    """A port with an address."""
+    made = arguments["made"]
+    wanted = {"name": arguments["name"], "network_id": made["network"], "security_groups": [made["group"]]}
+    found = one.want("network", "POST", "/v2.0/ports", {"port": wanted})["port"]
+    address = found["fixed_ips"][0]["ip_address"]
+    return address, {"port": found["id"], "address": address}
+
+
+def server(one, arguments):
+    """A server, wanted ACTIVE."""
+    made = arguments["made"]
+    wanted = {
+        "name": arguments["name"],
+        "imageRef": made["image"],
+        "flavorRef": made["flavor"],
+        "networks": [{"port": made["port"]}],
+    }
+    there = one.want("compute", "GET", f"/servers?name={arguments['name']}")["servers"]
+    identifier = (
+        there[0]["id"] if there else one.want("compute", "POST", "/servers", {"server": wanted})["server"]["id"]
+    )
+
+    def active():
+        about = one.want("compute", "GET", f"/servers/{identifier}")["server"]
+        if about["status"] == "ERROR":
+            raise SystemExit(f"server is in ERROR: {(about.get('fault') or {}).get('message', 'no reason given')}")
+        return about if about["status"] == "ACTIVE" else None
+
+    about = one.until(active, "server ACTIVE", arguments["patience_s"])
+    host = about.get("OS-EXT-SRV-ATTR:host", "")
+    return f"ACTIVE on {host}", {"server": identifier, "host": host}
+
+
+def console(one, arguments):
+    """The console shows the address that DHCP gave and the name that only metadata can tell."""
+    made = arguments["made"]
+    path = f"/servers/{made['server']}/action"
+
+    def told():
+        text = one.want("compute", "POST", path, {"os-getConsoleOutput": {"length": 200}})["output"]
+        return made["address"] in text and arguments["name"] in text and text
+
+    try:
+        text = one.until(told, "address and name on the console", arguments["patience_s"])
+    except SystemExit as error:
+        text = one.want("compute", "POST", path, {"os-getConsoleOutput": {"length": 8}})["output"]
+        raise SystemExit(f"{error}; its last lines: {text.strip()[-400:]!r}") from None
+    wanted = [line.strip() for line in text.splitlines() if made["address"] in line or arguments["name"] in line]
+    return "; ".join(wanted[:2])[:200], {}
+
+
+def clean(one, arguments):
+    """Delete everything called like the run and see it gone."""
+    name = arguments["name"]
+    for found in _named(one, "compute", "/servers", "servers", name):
+        one.ask("compute", "DELETE", f"/servers/{found['id']}")
+        path = f"/servers/{found['id']}"
+        one.until(lambda path=path: one.ask("compute", "GET", path)[0] == GONE, f"{name} gone", arguments["patience_s"])
+        left = one.want("placement", "GET", f"/allocations/{found['id']}")["allocations"]
+        if left:
+            raise SystemExit(f"placement still holds an allocation of server {found['id']}")
+    for kind in ("ports", "subnets", "networks", "security-groups"):
+        for found in _named(one, "network", f"/v2.0/{kind}", kind.replace("-", "_"), name):
+            one.ask("network", "DELETE", f"/v2.0/{kind}/{found['id']}")
+    for found in one.want("compute", "GET", "/flavors")["flavors"]:
+        if found["name"] == name:
+            one.ask("compute", "DELETE", f"/flavors/{found['id']}")
+    for found in one.want("image", "GET", "/v2/images?limit=1000")["images"]:
+        if found["name"].startswith(f"{name}-"):
+            one.ask("image", "DELETE", f"/v2/images/{found['id']}")
+    left = [
+        f"{kind[:-1]} {name}" for kind in ("ports", "networks") if _named(one, "network", f"/v2.0/{kind}", kind, name)
+    ]
+    if left:
+        raise SystemExit(f"still there: {', '.join(left)}")
+    return "nothing is left", {}
+
+
+def _named(one, service, path, key, name):
+    return [found for found in one.want(service, "GET", f"{path}?name={name}")[key] if found["name"] == name]
+
+
+STEPS = {step.__name__: step for step in (image, flavor, network, port, server, console, clean)}

@@ -1,0 +1,106 @@
+"""A user's path through an installed cloud: image, flavor, network, port, server, console, ping, and all away again.
+
+Each step is a small program run in a pod of nova's API, which may speak to all it needs; what it makes is called like
+the run. The cleaning step runs whatever happened before.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kolla_k8s.errors import OutsideError
+from kolla_k8s.orchestrate.gate import PODS, is_ready, run_program
+from kolla_k8s.ports import Clock, Cluster, KubeObject
+
+STEPS = ("image", "flavor", "network", "port", "server", "console")
+PINGS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A step, what it found, how long it took, and whether it did what it should."""
+
+    step: str
+    is_green: bool
+    said: str
+    took_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Smoke:
+    """One run over one cloud.
+
+    Attributes:
+        name: Name of everything it makes.
+        login: ``auth_url``, ``username``, ``password`` and ``project`` of who makes it.
+        guest: What is started: ``kernel`` and ``ramdisk``, or ``image`` and ``format`` (contents in base64), or
+            ``image-name``; ``memory`` in MiB and ``cidr`` of its network.
+        namespaces: ``control`` and ``node`` -> namespace.
+    """
+
+    cluster: Cluster
+    clock: Clock
+    name: str
+    login: Mapping[str, str]
+    guest: Mapping[str, Any]
+    namespaces: Mapping[str, str]
+    patience_s: float = 300.0
+    made: dict[str, Any] = field(default_factory=dict)
+
+    async def run(self, tell: Callable[[Passed], None], *, keep: bool = False) -> list[Passed]:
+        """Go the whole path, telling of each step; the first red one ends it, and all is cleaned unless kept."""
+        passed: list[Passed] = []
+        for step in (*STEPS, "ping"):
+            passed.append(await self._timed(step))
+            tell(passed[-1])
+            if not passed[-1].is_green:
+                break
+        if not keep:
+            passed.append(await self._timed("clean"))
+            tell(passed[-1])
+        return passed
+
+    async def _timed(self, step: str) -> Passed:
+        began = self.clock.monotonic()
+        is_green, said = await (self._ping() if step == "ping" else self._step(step))
+        return Passed(step, is_green, said, self.clock.monotonic() - began)
+
+    async def _step(self, step: str) -> tuple[bool, str]:
+        pod = await self._pod("control", "app.kubernetes.io/name=nova,app.kubernetes.io/component=api")
+        asked = {
+            "step": step,
+            "name": self.name,
+            "login": dict(self.login),
+            "guest": dict(self.guest) if step in {"image", "flavor", "network"} else {},
+            "made": self.made,
+            "patience_s": self.patience_s,
+        }
+        done = await run_program(self.cluster, pod, "api", "smoke", asked)
+        if not done.is_green:
+            return False, done.evidence
+        found = json.loads(done.evidence)
+        self.made.update(found["made"])
+        return True, str(found["said"])
+
+    async def _ping(self) -> tuple[bool, str]:
+        """Ping the guest from its own network: the namespace of the metadata agent on its host."""
+        labels = "app.kubernetes.io/name=neutron-metadata"
+        pod = await self._pod("node", labels, node=self.made["host"])
+        namespace = f"ovnmeta-{self.made['network']}"
+        command = ["ip", "netns", "exec", namespace, "ping", "-c", str(PINGS), "-W", "5", self.made["address"]]
+        about = pod["metadata"]
+        container = pod["spec"]["containers"][0]["name"]
+        done = await self.cluster.exec(about["namespace"], about["name"], container, command)
+        lines = [line for line in done.stdout.splitlines() if "received" in line]
+        return done.exit_code == 0, lines[0] if lines else (done.stderr.strip() or "no answer")
+
+    async def _pod(self, plane: str, labels: str, node: str = "") -> KubeObject:
+        pods = await self.cluster.list(PODS, self.namespaces[plane], labels=labels)
+        ready = [pod for pod in pods if is_ready(pod) and node in ("", pod["spec"].get("nodeName"))]
+        if not ready:
+            place = f"namespace {self.namespaces[plane]}" + (f", node {node}" if node else "")
+            raise OutsideError(f"smoke ({place})", f"no pod with {labels} is ready", "see `kolla-k8s status`")
+        return ready[0]
