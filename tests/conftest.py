@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from kolla_k8s.compile.load import load_definitions
+from kolla_k8s.compile.load import load_definitions, load_options
 from kolla_k8s.compile.validate import validate
 from kolla_k8s.model.catalog import Catalog
 
@@ -22,7 +22,8 @@ INPUTS = Path(__file__).parent / "unit" / "compile" / "definitions"
 def catalog_of(folder: Path) -> Catalog:
     """Load and check the definitions of a folder."""
     found = load_definitions(folder, "2026.1")
-    catalog = Catalog("2026.1", {name: definition.service for name, definition in sorted(found.items())})
+    services = {name: definition.service for name, definition in sorted(found.items())}
+    catalog = Catalog("2026.1", services, load_options(folder, "2026.1"))
     validate(found, catalog)
     return catalog
 
@@ -39,4 +40,5 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
     folder = tmp_path_factory.mktemp("definitions")
     for path in [*(ROOT / "service_defs").glob("*.yaml"), *INPUTS.glob("*.yaml")]:
         shutil.copy(path, folder)
+    shutil.copytree(ROOT / "service_defs/options", folder / "options")
     return catalog_of(folder)

@@ -40,7 +40,8 @@ def load_cloud(source: Source, services: Iterable[str] = ()) -> Cloud:
     """Load definitions, then the site against them; raises with all problems of the site at once."""
     catalog = load_catalog(source.definitions)
     schemas = {name: values_schema(catalog, catalog[name]) for name in catalog.services}
-    site = load_site(source.values, source.sets, places.data("values") / "presets", schemas)
+    options = {name: catalog.known_options(name) for name in catalog.services}
+    site = load_site(source.values, source.sets, places.data("values") / "presets", schemas, options)
     if site.site.release != catalog.release:
         catalog = load_catalog(source.definitions, site.site.release)
     require_known(services, catalog.services)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kolla_k8s import places
-from kolla_k8s.compile.load import load_definitions
+from kolla_k8s.compile.load import load_definitions, load_options
 from kolla_k8s.compile.validate import validate
 from kolla_k8s.errors import Problem, UserFilesError
 from kolla_k8s.model.catalog import DEFAULT_RELEASE, Catalog
@@ -18,7 +18,8 @@ def load_catalog(definitions: Path | None, release: str = DEFAULT_RELEASE) -> Ca
     """Load and check all definitions."""
     folder = definitions or places.data("service_defs")
     found = load_definitions(folder, release)
-    catalog = Catalog(release, {name: definition.service for name, definition in sorted(found.items())})
+    services = {name: definition.service for name, definition in sorted(found.items())}
+    catalog = Catalog(release, services, load_options(folder, release))
     validate(found, catalog)
     return catalog
 

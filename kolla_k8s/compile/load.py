@@ -5,6 +5,7 @@ What one definition cannot know of another is left to ``validate``. The order of
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +60,11 @@ def load_definition(file: Path, release: str) -> Definition:
         return Definition(expand(Service.model_validate(data)), document)
     except ValidationError as error:
         raise UserFilesError(problems_from_pydantic(error, document, Service)) from None
+
+
+def load_options(folder: Path, release: str) -> dict[str, dict[str, list[str]]]:
+    """Lists of the options that a release knows, by name; they lie beside the definitions."""
+    return {file.stem: json.loads(file.read_bytes()) for file in sorted((folder / "options" / release).glob("*.json"))}
 
 
 def for_release(data: Any, release: str) -> Any:

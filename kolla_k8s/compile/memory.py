@@ -43,7 +43,8 @@ def digest_inputs(definitions: Path, release: str, services: Sequence[str]) -> s
     asked = [release, sorted(services), sys.version, [version(name) for name in _LIBRARIES]]
     digest = hashlib.sha256(json.dumps(asked).encode())
     try:
-        for path in (*sorted(definitions.glob("*.yaml")), *sorted(_sources())):
+        lists = sorted((definitions / "options" / release).glob("*.json"))
+        for path in (*sorted(definitions.glob("*.yaml")), *lists, *sorted(_sources())):
             with path.open("rb") as file:
                 content = file.read(_MAX_BYTES)
             digest.update(f"{path}\0{len(content)}\0".encode())

@@ -283,6 +283,23 @@ def _options(room: Room) -> Iterator[Problem]:
                 yield room.problem((*path, option), fact, did_you_mean(str(value), [str(c) for c in choices]))
 
 
+def _listed_options(room: Room) -> Iterator[Problem]:
+    for file, details in room.service.spec.config.items():
+        path: Path = ("spec", "config", file)
+        if details.oslo and details.oslo.options:
+            yield from room.unknown(
+                (*path, "oslo", "options"), "list of options", details.oslo.options, room.catalog.options
+            )
+    for file, known in room.catalog.known_options(room.service.name).items():
+        details = room.service.spec.config[file]
+        contents = [("content", details.content), *((f"variants.{n}", v.content) for n, v in details.variants.items())]
+        for where, content in contents:
+            for section, option, names in known.unknown(content):
+                fact = f'[{section}] has no option "{option}"' if option else f'there is no section "{section}"'
+                place = ("spec", "config", file, *where.split("."), *([] if where == "content" else ["content"]))
+                yield room.problem((*place, section, option), fact, did_you_mean(option or section, names))
+
+
 CHECKS: tuple[Callable[[Room], Iterator[Problem]], ...] = (
     _needs,
     _placeholders,
@@ -291,4 +308,5 @@ CHECKS: tuple[Callable[[Room], Iterator[Problem]], ...] = (
     _references,
     _periodic,
     _options,
+    _listed_options,
 )

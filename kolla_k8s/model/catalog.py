@@ -6,8 +6,9 @@ Definitions never spell a host name: they name a service, and this room knows wh
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from kolla_k8s.model.known_options import Known, Lists
 from kolla_k8s.model.service import IdentityService, Plane, SecretKind, Service
 from kolla_k8s.model.workload import Kind, Workload
 
@@ -47,10 +48,11 @@ class MessagingLogin:
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """Services by name, resolved for one release."""
+    """Services by name, resolved for one release, and the options that the release knows."""
 
     release: str
     services: Mapping[str, Service]
+    options: Lists = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Service:
         """Give a service; KeyError when there is none, which validation has excluded."""
@@ -60,6 +62,12 @@ class Catalog:
         """Host that a placeholder means: ``service``, or ``service/workload`` for another than the main workload."""
         service, _, workload = argument.partition("/")
         return host_of(self.services[service], workload)
+
+    def known_options(self, name: str) -> dict[str, Known]:
+        """What each file of a service may say, for those files whose options are listed."""
+        files = self.services[name].spec.config.items()
+        asked = {file: details.oslo for file, details in files if details.oslo and details.oslo.options}
+        return {f: Known(self.options.get(oslo.options or "", {}), oslo.free) for f, oslo in asked.items()}
 
     def messaging(self, argument: str, of: Service) -> MessagingLogin | None:
         """Messaging user that a placeholder means: ``user`` of this service, or ``service/user`` of another."""

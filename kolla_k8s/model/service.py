@@ -137,6 +137,8 @@ class Oslo(Strict):
     Users are named as in ``messaging`` and ``identity.users``, those of another service as ``service/user``.
     """
 
+    options: Name | None = Field(default=None, description="list of the options that the release knows")
+    free: list[str] = Field(default=[], description="sections in no list, such as a backend's that options name")
     databases: dict[str, str] = Field(default={}, description="section -> database")
     messaging: str | None = Field(default=None, description="messaging user of transport_url")
     identity: str | None = Field(default=None, description="Keystone user of the sections with a login")

@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
 from kolla_k8s.errors import Problem, UserFilesError
+from kolla_k8s.model.known_options import Known
 from kolla_k8s.model.site import Site
 from kolla_k8s.site.merge import Layers
 from kolla_k8s.site.options import set_document
@@ -42,7 +43,11 @@ class LoadedSite:
 
 
 def load_site(
-    files: Sequence[Path], sets: Sequence[str], presets: Path, schemas: Mapping[str, Mapping[str, Any]]
+    files: Sequence[Path],
+    sets: Sequence[str],
+    presets: Path,
+    schemas: Mapping[str, Mapping[str, Any]],
+    options: Mapping[str, Mapping[str, Known]],
 ) -> LoadedSite:
     """Load, merge and check a site.
 
@@ -51,6 +56,7 @@ def load_site(
         sets: ``--set`` arguments, laid over the files.
         presets: Folder of preset files.
         schemas: Service -> JSON Schema of its chart's values; its keys are the known services.
+        options: Service -> file -> the options that its release knows.
 
     Raises:
         UserFilesError: With all problems.
@@ -65,6 +71,7 @@ def load_site(
     services = layers.data.get("services")
     problems = list(_service_problems(services, layers, schemas)) if isinstance(services, dict) else []
     problems += _unknown_wants(layers, schemas)
+    problems += _unknown_options(layers, services, options) if isinstance(services, dict) else []
     try:
         site = Site.model_validate(layers.data)
     except ValidationError as error:
@@ -159,6 +166,22 @@ def _unknown_wants(layers: Layers, known: Mapping[str, Any]) -> Iterable[Problem
             yield Problem(
                 _place(layers, path), _spell(path), f'no service is called "{name}"', did_you_mean(name, known)
             )
+
+
+def _unknown_options(
+    layers: Layers, services: Mapping[str, Any], options: Mapping[str, Mapping[str, Known]]
+) -> Iterable[Problem]:
+    """Options that nobody would read."""
+    for name, files in options.items():
+        knobs = services.get(name)
+        said = knobs.get("config") if isinstance(knobs, dict) else None
+        if not isinstance(said, dict):
+            continue
+        for file, known in files.items():
+            for section, option, names in known.unknown(said.get(file)):
+                path: Keys = ("services", name, "config", file, section, *([option] if option else []))
+                fact = f'[{section}] has no option "{option}"' if option else f'there is no section "{section}"'
+                yield Problem(_place(layers, path), _spell(path), fact, did_you_mean(option or section, names))
 
 
 def _schema_problems(
