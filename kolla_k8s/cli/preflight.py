@@ -24,7 +24,7 @@ async def check_cluster(source: Source, target: Target, output: str) -> None:
         rendered = await asyncio.gather(*(session.helm.template(step.request) for step in steps))
         objects = [item for part in rendered for item in part]
         space = cloud.wanted.namespaces["control"]
-        findings = [helm, *await preflight(session.cluster, space, objects, cloud.site.site.storage.class_)]
+        findings = [helm, *await preflight(session.cluster, space, objects)]
         findings += await image_findings(objects)
     if output == "json":
         sys.stdout.write(json.dumps([asdict(finding) for finding in findings], indent=1) + "\n")

@@ -134,11 +134,13 @@ async def recover_service(source: Source, target: Target, service: str, pod: str
 
 
 async def _clean(session: Session, cloud: Cloud, services: Sequence[str], *, is_data_too: bool) -> None:
+    spaces = cloud.wanted.namespaces
     for name in services or cloud.catalog.services:
-        for namespace in set(cloud.wanted.namespaces.values()):
+        secrets = {spec.name for spec in secret_specs(cloud.catalog, [name], spaces)}
+        for namespace in set(spaces.values()):
             await delete_kept(session.cluster, namespace, name)
             if is_data_too:
-                await delete_data(session.cluster, namespace, name)
+                await delete_data(session.cluster, namespace, name, secrets)
 
 
 async def _learn(session: Session, cloud: Cloud) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from kolla_k8s.errors import KollaK8sError
 from kolla_k8s.orchestrate.containers import oldest_back_off
@@ -107,10 +107,10 @@ async def delete_kept(cluster: Cluster, namespace: str, service: str) -> None:
             await cluster.delete(CONFIG_MAP, item["metadata"]["name"], namespace)
 
 
-async def delete_data(cluster: Cluster, namespace: str, service: str) -> None:
-    """Delete a service's claims and Secrets: what nothing brings back."""
+async def delete_data(cluster: Cluster, namespace: str, service: str, secrets: Collection[str]) -> None:
+    """Delete a service's claims and those of the named Secrets that we made: what nothing brings back."""
     for item in await cluster.list(CLAIM, namespace, labels=f"app.kubernetes.io/name={service}"):
         await cluster.delete(CLAIM, item["metadata"]["name"], namespace)
     for item in await cluster.list(SECRET, namespace, labels="app.kubernetes.io/managed-by=kolla-k8s"):
-        if item["metadata"]["name"].startswith(f"{service}-"):
+        if item["metadata"]["name"] in secrets:
             await cluster.delete(SECRET, item["metadata"]["name"], namespace)

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
+from kolla_k8s.errors import OutsideError
 from kolla_k8s.orchestrate.kinds import ALWAYS_WATCHED, resource_of
 from kolla_k8s.orchestrate.ready import is_passive
 from kolla_k8s.orchestrate.store import Owner, Store
@@ -67,17 +68,22 @@ class Observer:
 
     async def _follow(self, place: Place, synced: asyncio.Event) -> None:
         try:
-            async for event in self._cluster.watch(*place):
-                if event.object is None:
-                    synced.set()
-                else:
-                    self._take(event, event.object)
+            await self._copy(place, synced)
         except Exception as error:  # noqa: BLE001 - carried over to whoever waits
             self._failure = error
             for future in self._all_waiting():
                 future.set_exception(error)
         finally:
             synced.set()
+
+    async def _copy(self, place: Place, synced: asyncio.Event) -> None:
+        """Take every change into the store, for ever: a watch that ends is an error, for no news would come."""
+        async for event in self._cluster.watch(*place):
+            if event.object is None:
+                synced.set()
+            else:
+                self._take(event, event.object)
+        raise OutsideError("the Kubernetes API", f"the watch of {place[0].plural} ended", "run this again")
 
     def _take(self, event: WatchEvent, thing: KubeObject) -> None:
         owner = self.store.release_of(thing)

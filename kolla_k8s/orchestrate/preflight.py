@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,13 +43,11 @@ def quantity(text: object) -> float:
     return float(found[1]) * _UNITS.get(found[2], 1.0) if found else 0.0
 
 
-async def preflight(
-    cluster: Cluster, namespace: str, objects: Iterable[KubeObject], storage_class: str
-) -> list[Finding]:
+async def preflight(cluster: Cluster, namespace: str, objects: Iterable[KubeObject]) -> list[Finding]:
     """Ask a cluster everything; ``objects`` are the rendered charts."""
     items = list(objects)
     findings = [await _version(cluster), await _kinds(cluster, items), *await _rights(cluster, namespace, items)]
-    findings += [await _storage(cluster, items, storage_class), *await _capacity(cluster, items), await _dns(cluster)]
+    findings += [await _storage(cluster, items), *await _capacity(cluster, items), await _dns(cluster)]
     return findings
 
 
@@ -96,19 +94,34 @@ async def _rights(cluster: Cluster, namespace: str, items: list[KubeObject]) -> 
     return [Finding("rights", "ok", f"{len(wanted)} rights in {namespace}")]
 
 
-async def _storage(cluster: Cluster, items: list[KubeObject], named: str) -> Finding:
-    if not any(item["spec"].get("volumeClaimTemplates") for item in items if item["kind"] == "StatefulSet"):
+async def _storage(cluster: Cluster, items: list[KubeObject]) -> Finding:
+    wanted = set(_classes_of_claims(items))
+    if not wanted:
         return Finding("storage", "ok", "no claims")
-    classes = await cluster.list(CLASSES)
-    names = [item["metadata"]["name"] for item in classes]
-    if named:
-        level = "ok" if named in names else "problem"
-        fact = f'StorageClass "{named}"' if named in names else f'no StorageClass is called "{named}"'
-        return Finding("storage", level, fact, "" if named in names else f"known: {', '.join(names) or 'none'}")
-    is_default = [c for c in classes if (c["metadata"].get("annotations") or {}).get(DEFAULT_CLASS) == "true"]
-    if is_default:
-        return Finding("storage", "ok", f'default StorageClass "{is_default[0]["metadata"]["name"]}"')
-    return Finding("storage", "problem", "no default StorageClass", "name one in storage.class of the site")
+    classes = {c["metadata"]["name"]: c["metadata"].get("annotations") or {} for c in await cluster.list(CLASSES)}
+    defaults = [name for name, annotations in classes.items() if annotations.get(DEFAULT_CLASS) == "true"]
+    if missing := sorted(wanted - {"", *classes}):
+        fact = f"no StorageClass is called {_quoted(missing)}"
+        return Finding("storage", "problem", fact, f"known: {', '.join(classes) or 'none'}")
+    if "" in wanted and not defaults:
+        return Finding("storage", "problem", "no default StorageClass", "name one in storage.class of the site")
+    used = [
+        f"StorageClass {_quoted([name])}" if name else f"default StorageClass {_quoted(defaults[:1])}"
+        for name in sorted(wanted)
+    ]
+    return Finding("storage", "ok", ", ".join(used))
+
+
+def _classes_of_claims(items: list[KubeObject]) -> Iterator[str]:
+    """Give the class of every claim that a StatefulSet makes; empty for the cluster's default."""
+    for item in items:
+        if item["kind"] == "StatefulSet":
+            for claim in item["spec"].get("volumeClaimTemplates") or ():
+                yield claim["spec"].get("storageClassName") or ""
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
 
 
 async def _capacity(cluster: Cluster, items: list[KubeObject]) -> list[Finding]:
@@ -116,7 +129,7 @@ async def _capacity(cluster: Cluster, items: list[KubeObject]) -> list[Finding]:
     findings = []
     for kind, unit, divisor in (("cpu", "cores", 1.0), ("memory", "GiB", 2.0**30)):
         have = sum(quantity(node["status"]["allocatable"][kind]) for node in nodes) / divisor
-        want = sum(_requests(item, kind) for item in items) / divisor
+        want = sum(_requests(item, kind) * _pods(item, nodes) for item in items) / divisor
         level = "ok" if want <= have else "problem"
         fact = f"{want:.1f} of {have:.1f} {unit} on {len(nodes)} nodes are requested"
         findings.append(Finding(kind, level, fact, "" if level == "ok" else "add nodes or lower resources"))
@@ -124,12 +137,20 @@ async def _capacity(cluster: Cluster, items: list[KubeObject]) -> list[Finding]:
 
 
 def _requests(item: KubeObject, kind: str) -> float:
+    """Give what one pod of a workload requests; nothing for what is no workload."""
     if item["kind"] not in {"Deployment", "StatefulSet", "DaemonSet"}:
         return 0.0
-    spec: Mapping[str, Any] = item["spec"]
-    containers = spec["template"]["spec"]["containers"]
-    each = sum(quantity(c.get("resources", {}).get("requests", {}).get(kind, 0)) for c in containers)
-    return each * float(spec.get("replicas", 1))
+    containers = item["spec"]["template"]["spec"]["containers"]
+    return sum(quantity(c.get("resources", {}).get("requests", {}).get(kind, 0)) for c in containers)
+
+
+def _pods(item: KubeObject, nodes: Sequence[KubeObject]) -> int:
+    """Count the pods of a workload: those of a DaemonSet by the nodes that its selector chooses."""
+    spec: Mapping[str, Any] = item.get("spec", {})
+    if item["kind"] != "DaemonSet":
+        return int(spec.get("replicas", 1))
+    wanted: Mapping[str, str] = spec["template"]["spec"].get("nodeSelector") or {}
+    return sum(wanted.items() <= (node["metadata"].get("labels") or {}).items() for node in nodes)
 
 
 async def _dns(cluster: Cluster) -> Finding:

@@ -204,8 +204,8 @@ def _said(row: Row) -> str:
 
 
 def took(row: Row) -> str:
-    """How long a step worked, as a person reads it; empty when it did not begin."""
-    if row.started_s is None:
+    """How long a step worked, as a person reads it; empty when it did not begin or did not get to an end."""
+    if row.started_s is None or row.phase is Phase.STOPPED:
         return ""
     end = row.gate_green_s or row.failed_s
     return f"{end - row.started_s:.1f} s" if end else "..."

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import secrets
 import string
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from kolla_k8s.errors import AlreadyExistsError, OutsideError
+from kolla_k8s.errors import AlreadyExistsError, ConflictError, OutsideError
 from kolla_k8s.model.borrowed import borrowed_secrets
 from kolla_k8s.model.catalog import SINGLE_KEY, Catalog, derived_secrets, is_control, secret_ref
 from kolla_k8s.model.service import SecretKind
@@ -58,10 +59,15 @@ def secret_specs(catalog: Catalog, services: Iterable[str], namespaces: Mapping[
             ref = secret_ref(service, secret)
             keys = {ref.key: kind} if kind in SINGLE_KEY else dict.fromkeys(("0", "1"), kind)
             declared = service.spec.secrets.get(secret)
-            owner = declared.owner if declared else "site"
-            before = found.get(ref.secret)
-            found[ref.secret] = SecretSpec(ref.secret, space, {**(before.keys if before else {}), **keys}, owner)
+            spec = SecretSpec(ref.secret, space, keys, declared.owner if declared else "site")
+            found[ref.secret] = _joined(found.get(ref.secret, spec), spec)
     return sorted(found.values(), key=lambda spec: spec.name)
+
+
+def _joined(one: SecretSpec, other: SecretSpec) -> SecretSpec:
+    """Put the keys of one Secret together; it is the cluster's only when all of them are."""
+    owner = "site" if "site" in {one.owner, other.owner} else "cluster"
+    return SecretSpec(one.name, one.namespace, {**one.keys, **other.keys}, owner)
 
 
 async def ensure_namespaces(cluster: Cluster, namespaces: Mapping[str, str]) -> list[str]:
@@ -78,8 +84,9 @@ async def ensure_namespaces(cluster: Cluster, namespaces: Mapping[str, str]) -> 
             "pod-security.kubernetes.io/warn": "restricted",
         }
         about = {"name": name, "labels": labels}
-        await cluster.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": about})
-        made.append(name)
+        with contextlib.suppress(AlreadyExistsError):  # another run was faster
+            await cluster.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": about})
+            made.append(name)
     return made
 
 
@@ -104,22 +111,27 @@ async def ensure_secrets(
 
 
 async def _ensure(cluster: Cluster, spec: SecretSpec, make: Generator, given: Mapping[str, str]) -> str:
+    """Create or complete one Secret; when another run writes it meanwhile, look again at what is there now."""
     there = await cluster.get(SECRETS, spec.name, spec.namespace)
-    if there is None:
-        try:
+    try:
+        if there is None:
             await cluster.create(SECRETS, _secret(spec, make, given), spec.namespace)
-        except AlreadyExistsError:
-            return await _ensure(cluster, spec, make, given)
-        return "created"
-    is_repository = SecretKind.FERNET_KEYS in spec.keys.values()
-    missing = (
-        [] if is_repository and there.get("data") else [k for k in spec.keys if k not in (there.get("data") or {})]
-    )
-    if not missing:
-        return "kept"
-    values = {key: _encoded(_value(spec, key, make, given)) for key in missing}
-    await cluster.replace(SECRETS, {**there, "data": {**(there.get("data") or {}), **values}}, spec.namespace)
+            return "created"
+        data = there.get("data") or {}
+        missing = _missing(spec, data)
+        if not missing:
+            return "kept"
+        values = {key: _encoded(_value(spec, key, make, given)) for key in missing}
+        await cluster.replace(SECRETS, {**there, "data": {**data, **values}}, spec.namespace)
+    except ConflictError:
+        return await _ensure(cluster, spec, make, given)
     return "completed"
+
+
+def _missing(spec: SecretSpec, data: Mapping[str, str]) -> list[str]:
+    """Name the keys that are wanted and not there; of a key repository, which rotation changes, all or none."""
+    is_repository = SecretKind.FERNET_KEYS in spec.keys.values()
+    return [] if is_repository and data else [key for key in spec.keys if key not in data]
 
 
 def _secret(spec: SecretSpec, make: Generator, given: Mapping[str, str]) -> KubeObject:

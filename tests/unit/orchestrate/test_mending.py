@@ -1,4 +1,4 @@
-"""What an earlier run left is cleared away, and nothing else."""
+"""What an earlier run left is cleared away, and nothing else is."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from kolla_k8s.errors import OutsideError
 from kolla_k8s.orchestrate.evidence import Evidence, Remedy
 from kolla_k8s.orchestrate.kinds import CLAIM, CONFIG_MAP, JOB, POD, STATEFUL_SET
 from kolla_k8s.orchestrate.mend import (
+    KEEP,
     NUDGED,
     SECRET,
     apply_remedy,
@@ -19,158 +20,234 @@ from kolla_k8s.orchestrate.mend import (
     prune_config_maps,
 )
 from tests.fake_cluster import FakeCluster
-from tests.unit.orchestrate.objects import condition, labels, thing, waits
+from tests.unit.orchestrate.objects import (
+    claim,
+    condition,
+    crashing,
+    job,
+    labels,
+    pod,
+    runs,
+    stateful_set,
+    thing,
+)
 from tests.unit.orchestrate.virtual import run
 
-SPACE = ("openstack", "keystone")
-KEPT = {"helm.sh/resource-policy": "keep"}
+OPENSTACK = "openstack"
 
 
-@pytest.fixture
-def cluster():
-    return FakeCluster()
+def of(service, one, workload="bootstrap", **meta):
+    """An object with the labels of a service's chart."""
+    return {**one, "metadata": {**one["metadata"], "labels": labels(service, workload), **meta}}
 
 
-def put(cluster, resource, name, component="bootstrap", **parts):
-    meta = {"labels": labels("keystone", component), **parts.pop("meta", {})}
-    return cluster.put(resource, thing(resource.kind, name, meta=meta, **parts))
+def a_cluster(resource, *things):
+    cluster = FakeCluster()
+    for one in things:
+        cluster.put(resource, one)
+    return cluster
 
 
 def names(cluster, resource):
-    return [item["metadata"]["name"] for item in cluster.matching(resource, "openstack")]
+    return [one["metadata"]["name"] for one in cluster.matching(resource, OPENSTACK)]
 
 
-def test_only_jobs_with_a_failure_behind_them_go(cluster):
+def config_map(name, service="nova", *, is_kept=True):
+    return of(service, thing("ConfigMap", name), annotations={KEEP: "keep"} if is_kept else {})
+
+
+def pod_with(name, *config_maps):
+    volumes = [{"name": "log", "emptyDir": {}}, *({"configMap": {"name": one}} for one in config_maps)]
+    return of("nova", pod(name, spec={"containers": [], "volumes": volumes}))
+
+
+def test_jobs_with_a_failure_behind_them_go():
     """
-    One that is complete, or works on, stays.
+    Those that completed in the end, work on without a failure or belong to another service stay.
     """
-    put(cluster, JOB, "gave-up", status={"conditions": [condition("Failed")]})
-    put(cluster, JOB, "tries-again", status={"failed": 1})
-    put(cluster, JOB, "works", status={"active": 1})
-    put(cluster, JOB, "done", status={"failed": 1, "conditions": [condition("Complete")]})
+    jobs = [
+        job("nova-gone", condition("Failed")),
+        job("nova-retrying", failed=1),
+        job("nova-done", condition("Complete"), failed=1),
+        job("nova-working", active=1),
+    ]
+    cluster = a_cluster(JOB, *(of("nova", one) for one in jobs), of("heat", job("heat-gone", condition("Failed"))))
 
-    assert ["gave-up", "tries-again"] == run(delete_failed_jobs(cluster, *SPACE))
-    assert ["done", "works"] == names(cluster, JOB)
+    gone = run(delete_failed_jobs(cluster, OPENSTACK, "nova"))
+
+    assert ["nova-gone", "nova-retrying"] == gone
+    assert ["heat-gone", "nova-done", "nova-working"] == names(cluster, JOB)
 
 
-def test_only_pods_in_back_off_go(cluster):
+def test_pods_in_back_off_go():
     """
-    One that is going already, or waits for its turn, stays.
+    Those that run, or go already, are left alone.
     """
-    stuck = {"containerStatuses": [waits("CrashLoopBackOff")]}
-    put(cluster, POD, "stuck", "api", status=stuck)
-    put(cluster, POD, "creating", "api", status={"containerStatuses": [waits("ContainerCreating")]})
-    put(cluster, POD, "going", "api", status=stuck, meta={"deletionTimestamp": "now", "finalizers": ["x"]})
+    stuck, going = (of("nova", pod(name, statuses=[crashing(1, 3)])) for name in ("stuck", "going"))
+    going["metadata"] |= {"deletionTimestamp": "now", "finalizers": ["held"]}
+    cluster = a_cluster(POD, stuck, going, of("nova", pod("well", statuses=[runs(ready=True)])))
 
-    assert ["stuck"] == run(delete_stuck_pods(cluster, *SPACE))
-    assert ["creating", "going"] == names(cluster, POD)
+    gone = run(delete_stuck_pods(cluster, OPENSTACK, "nova"))
+
+    assert ["stuck"] == gone
+    assert ["going", "well"] == names(cluster, POD)
 
 
-@pytest.mark.parametrize(("volume", "gone"), [("", ["StatefulSet db", "PersistentVolumeClaim data"]), ("pv-1", [])])
-def test_sets_go_only_while_no_volume_was_ever_bound(cluster, volume, gone):
+def bound(one):
+    return {**one, "spec": {**one["spec"], "volumeName": "pv-1"}}
+
+
+def test_sets_whose_volumes_never_came_to_be_go_with_their_claims():
     """
-    Data are never touched.
+    So that a mended storage class is taken.
     """
-    put(cluster, STATEFUL_SET, "db", "server")
-    put(cluster, CLAIM, "data", "server", spec={"volumeName": volume} if volume else {})
+    cluster = a_cluster(STATEFUL_SET, of("nova", stateful_set("nova")), of("heat", stateful_set("heat")))
+    cluster.put(CLAIM, of("nova", claim("data-nova-0")))
 
-    assert gone == run(delete_unbound_sets(cluster, *SPACE))
+    gone = run(delete_unbound_sets(cluster, OPENSTACK, "nova"))
+
+    assert ["StatefulSet nova", "PersistentVolumeClaim data-nova-0"] == gone
+    assert (["heat"], []) == (names(cluster, STATEFUL_SET), names(cluster, CLAIM))
 
 
-def test_set_without_claims_is_left_alone(cluster):
+@pytest.mark.parametrize("claims", [[], [claim("data-nova-0"), bound(claim("data-nova-1"))]])
+def test_sets_that_may_hold_data_stay(claims):
     """
-    There is nothing to mend.
+    One bound claim is enough, and so is no claim at all.
     """
-    put(cluster, STATEFUL_SET, "db", "server")
+    cluster = a_cluster(STATEFUL_SET, of("nova", stateful_set("nova")))
+    for one in claims:
+        cluster.put(CLAIM, of("nova", one))
 
-    assert [] == run(delete_unbound_sets(cluster, *SPACE))
+    assert [] == run(delete_unbound_sets(cluster, OPENSTACK, "nova"))
+    assert ["nova"] == names(cluster, STATEFUL_SET)
+    assert len(claims) == len(names(cluster, CLAIM))
 
 
-def test_config_maps_that_a_pod_or_the_release_names_stay(cluster):
+def proof_of(one, remedy):
+    return Evidence(one, "source", "family", "reason", "message", "command", remedy=remedy)
+
+
+def test_pod_in_the_way_is_deleted_to_be_made_anew():
     """
-    An old pod that restarts in mid-rollout still has its own.
+    Only the one that was seen: a new pod of that name stays.
     """
-    for name in ("now", "used", "old"):
-        put(cluster, CONFIG_MAP, name, "api", meta={"annotations": KEPT})
-    put(cluster, CONFIG_MAP, "record", "api")
-    put(cluster, POD, "api-1", "api", spec={"containers": [], "volumes": [{"configMap": {"name": "used"}}]})
+    old = pod("api-1")
+    cluster = a_cluster(POD, old)
 
-    gone = run(prune_config_maps(cluster, *SPACE, [thing("ConfigMap", "now"), thing("Service", "x")]))
+    run(apply_remedy(cluster, proof_of(old, Remedy.REMAKE_POD), 1.0))
 
-    assert ["old"] == gone
-    assert [] == run(prune_config_maps(cluster, *SPACE, [thing("ConfigMap", "now"), thing("ConfigMap", "used")]))
-    assert ["now", "record", "used"] == names(cluster, CONFIG_MAP)
+    assert [] == names(cluster, POD)
 
 
-def test_uninstall_clears_what_helm_was_told_to_keep(cluster):
+def test_pod_that_is_new_by_now_stays():
     """
-    Not what another service owns, nor what helm takes itself.
+    And that the old one is gone fails nothing.
     """
-    put(cluster, CONFIG_MAP, "kept", "api", meta={"annotations": KEPT})
-    put(cluster, CONFIG_MAP, "plain", "api")
+    old = pod("api-1")
+    cluster = a_cluster(POD, pod("api-1", meta={"uid": "new"}))
 
-    run(delete_kept(cluster, *SPACE))
+    run(apply_remedy(cluster, proof_of(old, Remedy.REMAKE_POD), 1.0))
 
-    assert ["plain"] == names(cluster, CONFIG_MAP)
-
-
-def test_data_go_when_asked(cluster):
-    """
-    Claims, and the Secrets we made for that service.
-    """
-    put(cluster, CLAIM, "data", "server")
-    ours = {"labels": {"app.kubernetes.io/managed-by": "kolla-k8s"}}
-    for name in ("keystone-secrets", "mariadb-secrets"):
-        cluster.put(SECRET, thing("Secret", name, meta=ours))
-    cluster.put(SECRET, thing("Secret", "keystone-theirs"))
-
-    run(delete_data(cluster, *SPACE))
-
-    assert [] == names(cluster, CLAIM)
-    assert ["keystone-theirs", "mariadb-secrets"] == names(cluster, SECRET)
-
-
-def proof(of, remedy):
-    return Evidence(of, "u", "refused", "FailedCreate", "quota", "kubectl", remedy=remedy)
-
-
-def test_refused_maker_is_nudged_to_try_again(cluster):
-    """
-    A change of its metadata is all a controller needs.
-    """
-    maker = put(cluster, STATEFUL_SET, "db", "server")
-
-    run(apply_remedy(cluster, proof(maker, Remedy.NUDGE), 7.0))
-
-    assert "7.000" == cluster.peek(STATEFUL_SET, "db", "openstack")["metadata"]["annotations"][NUDGED]
-
-
-def test_broken_pod_is_made_anew_and_another_of_its_name_is_not(cluster):
-    """
-    Under its uid; that it cannot be done fails nothing.
-    """
-    first = put(cluster, POD, "api-1", "api")
-    run(apply_remedy(cluster, proof(first, Remedy.REMAKE_POD), 7.0))
-    gone = names(cluster, POD)
-    put(cluster, POD, "api-1", "api", meta={"uid": "another"})
-
-    run(apply_remedy(cluster, proof(first, Remedy.REMAKE_POD), 7.0))
-
-    assert [] == gone
     assert ["api-1"] == names(cluster, POD)
 
 
-def test_remedy_that_is_refused_fails_nothing(cluster):
+def test_nudged_object_is_touched_and_nothing_more():
     """
-    The proof then stands, and becomes the verdict.
+    Its controller tries again at once.
     """
-    maker = put(cluster, STATEFUL_SET, "db", "server")
+    before = a_cluster(CLAIM, claim()).peek(CLAIM, "data-db-0", OPENSTACK)
+    cluster = a_cluster(CLAIM, claim())
+
+    run(apply_remedy(cluster, proof_of(claim(), Remedy.NUDGE), 1700.25))
+
+    after = cluster.peek(CLAIM, "data-db-0", OPENSTACK)
+    assert {NUDGED: "1700.250"} == after["metadata"]["annotations"]
+    assert (before["spec"], before["status"]) == (after["spec"], after["status"])
+
+
+def test_proof_without_a_remedy_changes_nothing():
+    """
+    Not every trouble has one.
+    """
+    cluster = a_cluster(POD, pod("api-1"))
+
+    run(apply_remedy(cluster, proof_of(pod("api-1"), Remedy.NONE), 1.0))
+
+    assert [] == cluster.requests
+
+
+def test_remedy_that_is_refused_fails_nothing():
+    """
+    The trouble is reported anyway when it stays.
+    """
+    cluster = a_cluster(CLAIM, claim())
 
     def refuse(_request):
         raise OutsideError("api", "forbidden")
 
     cluster.fail = refuse
 
-    run(apply_remedy(cluster, proof(maker, Remedy.NUDGE), 7.0))
+    run(apply_remedy(cluster, proof_of(claim(), Remedy.NUDGE), 1.0))
 
-    assert "annotations" not in cluster.peek(STATEFUL_SET, "db", "openstack")["metadata"]
+    assert "annotations" not in cluster.peek(CLAIM, "data-db-0", OPENSTACK)["metadata"]
+
+
+def test_config_maps_that_no_pod_uses_are_pruned():
+    """
+    What the manifest names, what a pod still reads and what helm deletes by itself stays.
+    """
+    kept = [config_map(f"nova-{name}") for name in ("new", "read", "old")]
+    cluster = a_cluster(CONFIG_MAP, *kept, config_map("nova-helms", is_kept=False), config_map("heat-old", "heat"))
+    cluster.put(POD, pod_with("nova-1", "nova-read"))
+    manifest = [thing("ConfigMap", "nova-new"), thing("Secret", "nova-old")]
+
+    gone = run(prune_config_maps(cluster, OPENSTACK, "nova", manifest))
+
+    assert ["nova-old"] == gone
+    assert ["heat-old", "nova-helms", "nova-new", "nova-read"] == names(cluster, CONFIG_MAP)
+
+
+def test_pods_are_not_asked_for_when_nothing_is_old():
+    """
+    Most runs change nothing.
+    """
+    cluster = a_cluster(CONFIG_MAP, config_map("nova-new"))
+
+    assert [] == run(prune_config_maps(cluster, OPENSTACK, "nova", [thing("ConfigMap", "nova-new")]))
+    assert ["configmaps"] == [request.plural for request in cluster.requests]
+
+
+def test_uninstall_takes_what_helm_was_told_to_keep():
+    """
+    Of this service only.
+    """
+    cluster = a_cluster(
+        CONFIG_MAP,
+        config_map("nova-old"),
+        config_map("nova-mine", is_kept=False),
+        config_map("heat-old", "heat"),
+    )
+
+    run(delete_kept(cluster, OPENSTACK, "nova"))
+
+    assert ["heat-old", "nova-mine"] == names(cluster, CONFIG_MAP)
+
+
+def secret(name, maker="kolla-k8s"):
+    return thing("Secret", name, meta={"labels": {"app.kubernetes.io/managed-by": maker}})
+
+
+def test_data_of_a_service_are_its_claims_and_secrets():
+    """
+    Those that the operator made stay, and so do those of a service whose name begins with this one's.
+    """
+    secrets = [secret("nova-secrets"), secret("nova-keys", "me"), secret("nova-compute-secrets")]
+    cluster = a_cluster(SECRET, *secrets)
+    cluster.put(CLAIM, of("nova", claim("data-nova-0")))
+    cluster.put(CLAIM, of("nova-compute", claim("data-nova-compute-0")))
+
+    run(delete_data(cluster, OPENSTACK, "nova", {"nova-secrets", "nova-keys"}))
+
+    assert ["nova-compute-secrets", "nova-keys"] == names(cluster, SECRET)
+    assert ["data-nova-compute-0"] == names(cluster, CLAIM)

@@ -1,113 +1,216 @@
-"""What a run will do, from what is wanted and what is there."""
+"""What a run will do, decided from what is wanted and what is there."""
 
 from __future__ import annotations
 
 import pytest
 
-from kolla_k8s import places
-from kolla_k8s.cli.definitions import load_catalog
-from kolla_k8s.model.plan import Action
+from kolla_k8s.model.plan import Action, LeaveSpec
 from kolla_k8s.orchestrate.plan import Wanted, build_plan, build_removal, input_digest
 from kolla_k8s.ports import Release
 
-SPACES = {"control": "openstack", "node": "openstack-node"}
+NAMESPACES = {"control": "openstack", "node": "openstack-node"}
+SHIPPED = ("keystone", "mariadb", "memcached", "rabbitmq")
 
 
-@pytest.fixture(scope="module")
-def catalog():
-    return load_catalog(places.data("service_defs"))
+def wanted_of(catalog, *services, values=None, enabled=SHIPPED):
+    """A site that enables these services, with these values of one or the other."""
+    return Wanted(
+        cloud="c",
+        catalog=catalog,
+        values={name: {"replicas": 1, **(values or {}).get(name, {})} for name in enabled},
+        charts={name: f"charts/{name}" for name in enabled},
+        chart_digests={name: f"digest of {name}" for name in enabled},
+        namespaces=NAMESPACES,
+        services=services,
+    )
 
 
-def wanted(catalog, *services, values=None):
-    given = values or {name: {"global": {"members": {name: 1}}} for name in catalog.services}
-    charts = dict.fromkeys(catalog.services, "chart")
-    return Wanted("sky", catalog, given, charts, dict.fromkeys(charts, "d"), SPACES, services)
-
-
-def there(plan, **changes):
-    """The releases that a plan would leave."""
+def released(wanted, *names, status="deployed", digest=None):
+    """Releases as the last install would have left them."""
+    steps = {step.name: step for step in build_plan(wanted, {}).steps}
     return {
-        step.name: Release(step.name, "openstack", "deployed", 1, changes.get(step.name, step.request.digest))
-        for step in plan.steps
+        name: Release(name, "openstack", status, 3, steps[name].request.digest if digest is None else digest)
+        for name in names
     }
 
 
 def actions(plan):
-    return {step.name: step.action for step in plan.steps}
+    return {step.name: (step.action, step.reason) for step in plan.steps}
 
 
-def test_empty_cluster_wants_everything_installed(catalog):
+def test_every_enabled_service_is_planned_in_a_fixed_order(shipped):
     """
-    With what each needs to start, and how its members leave.
+    With all that is enabled of what it needs.
     """
-    plan = build_plan(wanted(catalog), {})
-    steps = {step.name: step for step in plan.steps}
+    plan = build_plan(wanted_of(shipped), {})
 
-    assert {Action.INSTALL} == set(actions(plan).values())
-    assert ("mariadb", "memcached") == steps["keystone"].needs
-    assert ("token",) == tuple(gate.name for gate in steps["keystone"].gates)
-    assert ("server", 1) == (steps["rabbitmq"].leave.workload, steps["rabbitmq"].leave.members)
-    assert steps["keystone"].leave is None
+    assert list(SHIPPED) == [step.name for step in plan.steps]
+    assert ("mariadb", "memcached") == plan.steps[0].needs
+    assert ("c", "2026.1") == (plan.cloud, plan.release)
 
 
-def test_release_of_the_same_input_is_left_alone(catalog):
+def test_request_holds_all_that_helm_gets(shipped):
     """
-    And one of another input is changed, one that did not end well recovered.
+    Values, chart and namespace as the site has them, and the cloud as a label.
     """
-    first = build_plan(wanted(catalog), {})
-    releases = there(first, keystone="other")
-    releases["mariadb"] = Release("mariadb", "openstack", "failed", 3, "x")
+    request = build_plan(wanted_of(shipped), {}).steps[0].request
 
-    plan = actions(build_plan(wanted(catalog), releases))
-
-    assert Action.CHANGE is plan["keystone"]
-    assert Action.RECOVER is plan["mariadb"]
-    assert {Action.UNCHANGED} == {plan["memcached"], plan["rabbitmq"]}
+    assert ("keystone", "openstack", "charts/keystone") == (request.release, request.namespace, request.chart)
+    assert {"replicas": 1} == request.values
+    assert {"kolla-k8s.io/cloud": "c"} == request.labels
 
 
-def test_named_service_is_changed_and_what_it_needs_only_checked(catalog):
+def test_gates_of_the_definition_are_steps_of_the_plan(shipped):
     """
-    Others are not in the plan; a need that is not there is installed.
+    With the time that each may stay red.
     """
-    releases = there(build_plan(wanted(catalog), {}), keystone="other", mariadb="other")
-    del releases["memcached"]
+    gates = build_plan(wanted_of(shipped), {}).steps[0].gates
 
-    plan = actions(build_plan(wanted(catalog, "keystone"), releases))
-
-    assert {"keystone": Action.CHANGE, "mariadb": Action.CHECK, "memcached": Action.INSTALL} == plan
+    assert [("token", "keystone-token", "api", 300.0)] == [(g.name, g.kind, g.workload, g.timeout_s) for g in gates]
 
 
-def test_disabled_need_is_no_step(catalog):
+@pytest.mark.parametrize(
+    ("status", "digest", "decision"),
+    [
+        ("deployed", None, (Action.UNCHANGED, "revision 3 is what is wanted")),
+        ("deployed", "other", (Action.CHANGE, "chart or values differ from what is installed")),
+        ("deployed", "", (Action.CHANGE, "chart or values differ from what is installed")),
+        ("failed", None, (Action.RECOVER, "revision 3 is failed")),
+        ("pending-install", None, (Action.RECOVER, "revision 3 is pending-install")),
+    ],
+)
+def test_what_is_there_decides(shipped, status, digest, decision):
     """
-    The site has it elsewhere.
+    The digest of what would be applied, and helm's own word.
     """
-    values = {"keystone": {}, "mariadb": {}}
+    wanted = wanted_of(shipped)
 
-    plan = build_plan(wanted(catalog, values=values), {})
+    plan = build_plan(wanted, released(wanted, "mariadb", status=status, digest=digest))
 
-    assert {"keystone": ("mariadb",), "mariadb": ()} == {step.name: step.needs for step in plan.steps}
+    assert decision == actions(plan)["mariadb"]
+    assert (Action.INSTALL, "not installed") == actions(plan)["keystone"]
 
 
-def test_removal_takes_users_first_and_only_what_is_there(catalog):
+def test_named_service_takes_what_it_needs_along(shipped):
     """
-    A need of nothing that is installed waits for nobody.
+    What is there is only checked, what is missing is installed, and nobody else is touched.
     """
-    releases = there(build_plan(wanted(catalog), {}))
-    del releases["rabbitmq"]
+    wanted = wanted_of(shipped, "keystone")
 
-    plan = build_removal(wanted(catalog), releases)
+    plan = build_plan(wanted, released(wanted, "mariadb", digest="other"))
 
-    assert {"keystone": (), "mariadb": ("keystone",), "memcached": ("keystone",)} == {
-        s.name: s.needs for s in plan.steps
-    }
-    assert {Action.REMOVE} == set(actions(plan).values())
+    assert {
+        "keystone": (Action.INSTALL, "not installed"),
+        "mariadb": (Action.CHECK, "only checked: not among the services named"),
+        "memcached": (Action.INSTALL, "not installed, and needed"),
+    } == actions(plan)
 
 
-def test_digest_is_of_chart_and_values():
+def test_broken_need_of_a_named_service_is_recovered(shipped):
     """
-    Order of keys does not count, content does.
+    A check would never become green.
     """
-    assert input_digest("c", {"a": 1, "b": 2}) == input_digest("c", {"b": 2, "a": 1})
-    assert input_digest("c", {"a": 1}) != input_digest("d", {"a": 1})
-    assert input_digest("c", {"a": 1}) != input_digest("c", {"a": 2})
-    assert 32 == len(input_digest("c", {}))
+    wanted = wanted_of(shipped, "keystone")
+
+    plan = build_plan(wanted, released(wanted, "mariadb", status="failed"))
+
+    assert (Action.RECOVER, "revision 3 is failed") == actions(plan)["mariadb"]
+
+
+def test_service_that_is_not_enabled_is_no_need(shipped):
+    """
+    A site may keep its database elsewhere.
+    """
+    plan = build_plan(wanted_of(shipped, enabled=("keystone", "memcached")), {})
+
+    assert ["keystone", "memcached"] == [step.name for step in plan.steps]
+    assert ("memcached",) == plan.steps[0].needs
+
+
+def test_needs_are_found_through_needs(wide):
+    """
+    Each once, however many want it.
+    """
+    enabled = tuple(wide.services)
+
+    found = wide.with_needs(["nova-compute"], enabled)
+
+    assert {"nova-compute", "nova", "keystone", "mariadb", "memcached", "rabbitmq"} <= found
+    assert "octavia" not in found
+
+
+def test_services_of_the_node_plane_have_a_namespace_of_their_own(wide):
+    """
+    What needs privileges stays away from what does not.
+    """
+    plan = build_plan(wanted_of(wide, enabled=tuple(wide.services)), {})
+
+    spaces = {step.name: step.request.namespace for step in plan.steps}
+    assert "openstack" == spaces["nova"]
+    assert "openstack-node" == spaces["nova-compute"]
+
+
+def test_cluster_that_has_a_way_to_leave_is_told_how_many_stay(shipped):
+    """
+    The definition's command, for every member beyond the wanted ones.
+    """
+    values = {"rabbitmq": {"global": {"members": {"rabbitmq": 3}}}, "mariadb": {"global": {"members": {"mariadb": 1}}}}
+
+    plan = build_plan(wanted_of(shipped, values=values), {})
+
+    leaves = {step.name: step.leave for step in plan.steps}
+    assert LeaveSpec("server", ("bash", "/etc/rabbitmq/leave.sh"), 3) == leaves["rabbitmq"]
+    assert leaves["mariadb"] is None
+
+
+def test_cluster_of_unknown_size_lets_nobody_leave(shipped):
+    """
+    Values that name no members say nothing about fewer.
+    """
+    plan = build_plan(wanted_of(shipped), {})
+
+    assert {None} == {step.leave for step in plan.steps}
+
+
+def test_digest_changes_with_chart_and_values_only():
+    """
+    The order in which values are written is no change; the digest fits a label.
+    """
+    digest = input_digest("chart", {"a": 1, "b": 2})
+
+    assert digest == input_digest("chart", {"b": 2, "a": 1})
+    assert 3 == len({digest, input_digest("other", {"a": 1, "b": 2}), input_digest("chart", {"a": 1, "b": 3})})
+    assert 63 >= len(digest)
+
+
+def test_users_are_removed_before_what_they_use(shipped):
+    """
+    Only what is there is removed.
+    """
+    wanted = wanted_of(shipped)
+
+    plan = build_removal(wanted, released(wanted, "keystone", "mariadb"))
+
+    assert {"keystone": (), "mariadb": ("keystone",)} == {step.name: step.needs for step in plan.steps}
+    assert {(Action.REMOVE, "asked to be removed")} == set(actions(plan).values())
+
+
+def test_only_named_services_are_removed(shipped):
+    """
+    The others stay, even those that use them.
+    """
+    wanted = wanted_of(shipped, "mariadb", "rabbitmq")
+
+    plan = build_removal(wanted, released(wanted_of(shipped), "keystone", "mariadb"))
+
+    assert ["mariadb"] == [step.name for step in plan.steps]
+    assert () == plan.steps[0].needs
+
+
+def test_service_that_is_disabled_by_now_can_be_removed(shipped):
+    """
+    It has no values any more; helm needs none.
+    """
+    plan = build_removal(wanted_of(shipped, enabled=("mariadb",)), released(wanted_of(shipped), "keystone"))
+
+    assert [("keystone", {})] == [(step.name, step.request.values) for step in plan.steps]
