@@ -18,7 +18,7 @@ from kolla_k8s.model.catalog import Catalog
 from kolla_k8s.model.plan import GateSpec, Step
 from kolla_k8s.ports import Cluster, KubeObject, Resource
 
-ON_OPENSTACK = frozenset({"smoke"})
+ON_OPENSTACK = frozenset({"glance_image", "smoke"})
 PODS = Resource("", "v1", "pods", "Pod")
 LOADER = (
     "import json, sys; length, arguments = json.loads(sys.stdin.readline()); space = {}; "
@@ -128,6 +128,7 @@ async def _openstack(gates: Gates, _step: Step, gate: GateSpec, pods: list[KubeO
 
 Kind = Callable[[Gates, Step, GateSpec, list[KubeObject]], Awaitable[GateResult]]
 KINDS: dict[str, Kind] = {
+    "glance-image": _openstack,
     "keystone-token": _keystone,
     "openstack-request": _openstack,
     "mariadb-write-read": _mariadb,

@@ -1,0 +1,18 @@
+"""An image is uploaded, read back whole, and deleted."""
+
+# ruff: noqa: F821 - stands behind openstack.py
+
+
+def check(arguments):
+    """Evidence, or SystemExit with what is wrong."""
+    one, content = cloud(), arguments["nonce"].encode() * 256
+    about = {"name": f"kolla-k8s-gate-{arguments['nonce']}", "disk_format": "raw", "container_format": "bare"}
+    made = one.want("image", "POST", "/v2/images", about)["id"]
+    try:
+        one.want("image", "PUT", f"/v2/images/{made}/file", content)
+        status, found = one.ask("image", "GET", f"/v2/images/{made}/file")
+        if status != 200 or found != content:
+            raise SystemExit(f"what was uploaded is not what is read back: {status}, {len(found)} bytes")
+    finally:
+        one.ask("image", "DELETE", f"/v2/images/{made}")
+    return f"{len(content)} bytes were uploaded and read back"
