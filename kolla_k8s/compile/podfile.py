@@ -79,7 +79,10 @@ def _databases(service: Service) -> dict[str, Any]:
 
 def _messaging(service: Service) -> dict[str, Any]:
     return {
-        name: {"vhost": user.vhost or service.name, "password": messaging_secret(service, name)}
+        name: {
+            "vhosts": [user.vhost or service.name, *user.also],
+            "password": messaging_secret(service, name),
+        }
         for name, user in service.spec.messaging.items()
     }
 

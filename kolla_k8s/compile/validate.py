@@ -297,7 +297,9 @@ def _listed_options(room: Room) -> Iterator[Problem]:
             for section, option, names in known.unknown(content):
                 fact = f'[{section}] has no option "{option}"' if option else f'there is no section "{section}"'
                 place = ("spec", "config", file, *where.split("."), *([] if where == "content" else ["content"]))
-                yield room.problem((*place, section, option), fact, did_you_mean(option or section, names))
+                yield room.problem(
+                    (*place, section, *([option] if option else [])), fact, did_you_mean(option or section, names)
+                )
 
 
 CHECKS: tuple[Callable[[Room], Iterator[Problem]], ...] = (

@@ -66,8 +66,12 @@ class Catalog:
     def known_options(self, name: str) -> dict[str, Known]:
         """What each file of a service may say, for those files whose options are listed."""
         files = self.services[name].spec.config.items()
-        asked = {file: details.oslo for file, details in files if details.oslo and details.oslo.options}
-        return {f: Known(self.options.get(oslo.options or "", {}), oslo.free) for f, oslo in asked.items()}
+        asked = {file: details.oslo for file, details in files if details.oslo}
+        return {
+            file: Known(self.options[oslo.options], oslo.free)
+            for file, oslo in asked.items()
+            if oslo.options and oslo.options in self.options
+        }
 
     def messaging(self, argument: str, of: Service) -> MessagingLogin | None:
         """Messaging user that a placeholder means: ``user`` of this service, or ``service/user`` of another."""

@@ -87,6 +87,7 @@ class MessagingUser(Strict):
     """A RabbitMQ user; its virtual host is called like the service unless said otherwise."""
 
     vhost: Name | None = None
+    also: list[Name] = Field(default=[], description="further virtual hosts that it may use, such as a cell's")
 
 
 class IdentityService(Strict):

@@ -18,7 +18,7 @@ from kolla_k8s.model.catalog import Catalog
 from kolla_k8s.model.plan import GateSpec, Step
 from kolla_k8s.ports import Cluster, KubeObject, Resource
 
-ON_OPENSTACK = frozenset({"glance_image", "smoke"})
+ON_OPENSTACK = frozenset({"compute_up", "glance_image", "nova_cells", "smoke"})
 PODS = Resource("", "v1", "pods", "Pod")
 LOADER = (
     "import json, sys; length, arguments = json.loads(sys.stdin.readline()); space = {}; "
@@ -128,8 +128,10 @@ async def _openstack(gates: Gates, _step: Step, gate: GateSpec, pods: list[KubeO
 
 Kind = Callable[[Gates, Step, GateSpec, list[KubeObject]], Awaitable[GateResult]]
 KINDS: dict[str, Kind] = {
+    "compute-up": _openstack,
     "glance-image": _openstack,
     "keystone-token": _keystone,
+    "nova-cells": _openstack,
     "openstack-request": _openstack,
     "mariadb-write-read": _mariadb,
     "memcached-set-get": _memcached,

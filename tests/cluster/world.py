@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import secrets
+import shutil
 import signal
 import sys
 import threading
@@ -278,4 +279,5 @@ def _definitions(folder: Path) -> Path:
         definition = yaml.safe_load(path.read_text())
         definition["spec"].pop("gates", None)
         (folder / path.name).write_text(yaml.safe_dump(definition, sort_keys=False))
+    shutil.copytree(ROOT / "service_defs/options", folder / "options")
     return folder

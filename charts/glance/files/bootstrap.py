@@ -65,15 +65,14 @@ def messaging(facts):
             raise SystemExit(f"RabbitMQ refused {path}: {answer.status} {answer.reason}")
 
     for user, entry in sorted(facts.pod["messaging"].items()):
-        vhost = quote(entry["vhost"], safe="")
+        vhosts = [quote(vhost, safe="") for vhost in entry["vhosts"]]
         everything = {"configure": ".*", "write": ".*", "read": ".*"}
-        for path, body in (
-            (f"vhosts/{vhost}", {"default_queue_type": "quorum"}),
-            (f"users/{user}", {"password": facts.secret(entry["password"]), "tags": ""}),
-            (f"permissions/{vhost}/{user}", everything),
-        ):
+        wanted = [(f"vhosts/{vhost}", {"default_queue_type": "quorum"}) for vhost in vhosts]
+        wanted.append((f"users/{user}", {"password": facts.secret(entry["password"]), "tags": ""}))
+        wanted += [(f"permissions/{vhost}/{user}", everything) for vhost in vhosts]
+        for path, body in wanted:
             patiently(lambda path=path, body=body: put(path, body), OSError, http.client.HTTPException)
-        print(f"messaging user {user} of virtual host {entry['vhost']} is there", flush=True)
+        print(f"messaging user {user} of virtual hosts {', '.join(entry['vhosts'])} is there", flush=True)
 
 
 class Keystone:

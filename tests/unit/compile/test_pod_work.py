@@ -359,7 +359,7 @@ def test_patience_has_an_end(program, monkeypatch):
         bootstrap.patiently(refused, OSError)
 
 
-MESSAGING = {"messaging": {"nova": {"vhost": "nova/1", "password": "password"}}}
+MESSAGING = {"messaging": {"nova": {"vhosts": ["nova/1"], "password": "password"}}}
 
 
 def test_messaging_user_is_made_with_its_virtual_host(program, capsys):
@@ -376,7 +376,7 @@ def test_messaging_user_is_made_with_its_virtual_host(program, capsys):
         ("PUT", "/api/permissions/nova%2F1/nova", {"configure": ".*", "write": ".*", "read": ".*"}),
     ] == [(request.method, request.path, request.body) for request in server.asked[1:]]
     assert "Basic YWRtaW46cmFiYml0" == server.asked[0].headers["Authorization"]
-    assert "trying again: RabbitMQ answered 503\nmessaging user nova of virtual host nova/1 is there\n" == (
+    assert "trying again: RabbitMQ answered 503\nmessaging user nova of virtual hosts nova/1 is there\n" == (
         capsys.readouterr().out
     )
 

@@ -1,0 +1,61 @@
+"""Options that a release does not know are problems of the definition that says them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from kolla_k8s.errors import UserFilesError
+from tests.conftest import catalog_of
+from tests.unit.compile.defined import a_definition, write
+
+KNOWN = {
+    "DEFAULT": ["debug", "use_stderr"],
+    "login": ["auth_type"],
+    "oslo_middleware": ["enable_proxy_headers_parsing"],
+}
+
+
+def refused(folder, oslo, content, **more):
+    """Problems of a definition whose one file says this."""
+    lists = folder / "options/2026.1"
+    lists.mkdir(parents=True)
+    (lists / "one.json").write_text(json.dumps(KNOWN))
+    file = {"path": "/a", "format": "ini", "oslo": oslo, "content": content, **more}
+    with pytest.raises(UserFilesError) as error:
+        catalog_of(write(folder, a_definition("one", config={"a.conf": file})))
+    return str(error.value).replace(f"{folder}/", "").splitlines()
+
+
+def test_unknown_section_and_option_are_named_with_the_nearest(tmp_path):
+    """
+    What a login takes is known without a list; sections that options name are free.
+    """
+    content = {"DEFAULT": {"debg": 1}, "elsewhere": {"x": 1}, "mine": {"y": 2}, "login": {"username": "a"}}
+
+    said = refused(tmp_path, {"options": "one", "free": ["mine"]}, content)
+
+    assert 2 == len(said)
+    assert said[0].endswith('content.DEFAULT.debg: [DEFAULT] has no option "debg"; did you mean "debug"?')
+    assert 'there is no section "elsewhere"' in said[1]
+
+
+def test_variants_are_looked_at_too(tmp_path):
+    """
+    Whatever option of the site chooses them.
+    """
+    variants = {"v": {"when": {}, "content": {"DEFAULT": {"debux": True}}}}
+
+    (said,) = refused(tmp_path, {"options": "one"}, {}, variants=variants)
+
+    assert 'variants.v.content.DEFAULT.debux: [DEFAULT] has no option "debux"' in said
+
+
+def test_list_that_is_not_there_is_named_once(tmp_path):
+    """
+    Nothing is held against a list that nobody has.
+    """
+    (said,) = refused(tmp_path, {"options": "two"}, {"x": {"y": 1}})
+
+    assert 'no list of options is called "two"; known: one' in said
