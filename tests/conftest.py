@@ -36,7 +36,7 @@ def shipped() -> Catalog:
 
 @pytest.fixture(scope="session")
 def wide(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
-    """The shipped definitions, and nova, nova-compute, ovn and octavia as test inputs."""
+    """The shipped definitions, and nova, nova-compute and octavia as test inputs."""
     folder = tmp_path_factory.mktemp("definitions")
     for path in [*(ROOT / "service_defs").glob("*.yaml"), *INPUTS.glob("*.yaml")]:
         shutil.copy(path, folder)

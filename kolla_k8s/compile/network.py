@@ -26,6 +26,7 @@ def policy(catalog: Catalog, service: Service, component: str) -> dict[str, Any]
         if workload.ports:
             clients = Block(f'include "@@.clients" (dict "root" $ "label" "{NEEDS}{service.name}")')
             ingress.append({"from": clients, "ports": _tcp(workload.ports.values())})
+            ingress += [{"from": [all_own], "ports": _tcp(workload.ports.values())} for all_own in _siblings(service)]
     name = f"{pods_name(service, component)}" if workload else f"{service.name}-{component}"
     return {
         "apiVersion": "networking.k8s.io/v1",
@@ -35,9 +36,27 @@ def policy(catalog: Catalog, service: Service, component: str) -> dict[str, Any]
             "podSelector": {"matchLabels": selector(service, component)},
             "policyTypes": ["Ingress", "Egress"],
             "ingress": ingress,
-            "egress": [*_dns(), *_needs(catalog, service, component), *_own(workload, own), *_api(service, component)],
+            "egress": [
+                *_dns(),
+                *_needs(catalog, service, component),
+                *_own(workload, own),
+                *({"to": [all_own], "ports": _tcp(_all_ports(service))} for all_own in _siblings(service)),
+                *_api(service, component),
+            ],
         },
     }
+
+
+def _siblings(service: Service) -> list[dict[str, Any]]:
+    """Workloads of one service may talk to each other, where there are several and one listens."""
+    if len(service.spec.workloads) == 1 or not _all_ports(service):
+        return []
+    whole = {key: value for key, value in selector(service, "").items() if not key.endswith("/component")}
+    return [{"podSelector": {"matchLabels": whole}}]
+
+
+def _all_ports(service: Service) -> list[int]:
+    return [port for workload in service.spec.workloads.values() for port in workload.ports.values()]
 
 
 def _tcp(ports: Any) -> list[dict[str, Any]]:

@@ -97,11 +97,13 @@ def _common(
     contents = [_used(service, name, sections) for name, sections in files.sections.items()]
     texts = [contents, steps]
     transports = _transports(catalog, service, texts)
+    options = arguments(texts, "option")
     return {
         "service": service.name,
         "hosts": _hosts(catalog, service, texts),
         **({"transports": transports} if transports else {}),
         "urls": _urls(catalog, service, texts, urls or []),
+        **({"options": options} if options else {}),
         "files": {
             name: {
                 "format": service.spec.config[name].format.value,

@@ -147,6 +147,7 @@ def _helpers(catalog: Catalog, service: Service) -> str:
         "has_claims": any(v.persistent for w in service.spec.workloads.values() for v in w.volumes.values()),
         "uses_api": bool(service.spec.bootstrap or service.spec.periodic or has_agents(service)),
         "counts_itself": _counts_itself(service),
+        "uses_options": bool(arguments(_texts(service), "option")),
         "bootstrap_pod": "",
     }
     if service.spec.bootstrap:
@@ -158,10 +159,15 @@ def _helpers(catalog: Catalog, service: Service) -> str:
 def _counts_itself(service: Service) -> bool:
     """Whether pods are told how many members their own service has, and so roll when that changes.
 
-    Agents ask Kubernetes instead, and a cluster that grows or shrinks must not be restarted for it.
+    Agents and start scripts ask instead, and a cluster that grows or shrinks must not be restarted for it.
     """
-    contents = [file.content for file in service.spec.config.values()]
-    return not has_agents(service) or service.name in arguments(contents, "members", "hosts", "count")
+    return service.name in arguments(_texts(service), "members", "hosts", "count")
+
+
+def _texts(service: Service) -> list[Any]:
+    files = service.spec.config.values()
+    steps = service.spec.bootstrap.steps.values() if service.spec.bootstrap else ()
+    return [[file.content, [v.content for v in file.variants.values()]] for file in files] + [s.run for s in steps]
 
 
 def _about(catalog: Catalog, service: Service) -> dict[str, Any]:

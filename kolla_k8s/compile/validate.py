@@ -122,6 +122,8 @@ def _argument(room: Room, path: Path, word: str, argument: str) -> Iterator[Prob
         yield from _host(room, path, word, argument)
     elif word == "transport":
         yield from _transport(room, path, argument)
+    elif word == "option":
+        yield from room.unknown(path, "option", argument, room.service.spec.options)
     elif word == "url":
         entries = {entry for service in services.values() for entry in service.spec.identity.services}
         yield from room.unknown(path, "catalogue entry", argument, entries)

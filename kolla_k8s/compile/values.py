@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kolla_k8s.compile.pod import requests_and_limits
-from kolla_k8s.model.catalog import Catalog
+from kolla_k8s.model.catalog import Catalog, clustered
 from kolla_k8s.model.service import Format, Service
 from kolla_k8s.model.workload import Kind, Volume, Workload
 
@@ -44,7 +44,11 @@ GLOBAL: Commented = {
 def chart_values(catalog: Catalog, service: Service) -> dict[str, Commented]:
     """Sections of values.yaml: section -> key -> (comment, default)."""
     spec = service.spec
-    members = {name: 1 for name in [*catalog.needs(service.name), service.name] if _is_clustered(catalog[name])}
+    members = {
+        called: catalog[name].spec.workloads[workload].replicas
+        for name in [*catalog.needs(service.name), service.name]
+        for called, workload in clustered(catalog[name]).items()
+    }
     sections: dict[str, Commented] = {
         "global": {**GLOBAL, "members": (GLOBAL["members"][0], dict(sorted(members.items())))},
         "images": {
@@ -83,10 +87,6 @@ def _variants(service: Service) -> Commented:
         for file, details in service.spec.config.items()
         for name, variant in details.variants.items()
     }
-
-
-def _is_clustered(service: Service) -> bool:
-    return any(workload.kind is Kind.STATEFUL_SET for workload in service.spec.workloads.values())
 
 
 def images(service: Service) -> list[str]:

@@ -109,6 +109,17 @@ def main_workload(service: Service) -> tuple[str, Workload] | None:
     return next(((n, w) for n, w in service.spec.workloads.items() if w.ports), None)
 
 
+def clustered(service: Service) -> dict[str, str]:
+    """Members that others count, by what ``${hosts:...}`` calls them -> workload.
+
+    A service's name means its main workload. Of a service with several that have peers, ``service/workload`` is each.
+    """
+    main = main_workload(service)
+    found = {service.name: main[0]} if main and main[1].kind is Kind.STATEFUL_SET else {}
+    peers = [name for name, workload in service.spec.workloads.items() if workload.peers]
+    return found | ({f"{service.name}/{name}": name for name in peers} if len(peers) > 1 else {})
+
+
 def service_name(service: Service, workload_name: str) -> str:
     """Name of the Kubernetes Service of a workload: the service's own for its main workload."""
     workload = service.spec.workloads[workload_name]

@@ -12,9 +12,10 @@ WORDS = frozenset({"secret", "host", "port", "members", "hosts", "count", "url",
     "iface",
     "each",
     "fact",
+    "option",
     "transport",
 }
-FILTERS = frozenset({"url", "sql", "percent", "default", "public", "wrap", "ip", "template"})
+FILTERS = frozenset({"url", "sql", "percent", "default", "public", "wrap", "whole", "ip", "template"})
 
 
 @dataclass(frozen=True, slots=True, order=True)

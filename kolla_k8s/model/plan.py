@@ -76,7 +76,7 @@ class Step:
     Attributes:
         needs: Names of steps whose gates must be green before this one starts.
         reason: Why the action is what it is, for people.
-        leave: How members go that are no longer wanted; None when they just may.
+        leaves: How members go that are no longer wanted, for each workload where they may not just go.
     """
 
     name: str
@@ -85,7 +85,7 @@ class Step:
     needs: tuple[str, ...]
     request: HelmRequest
     gates: tuple[GateSpec, ...] = ()
-    leave: LeaveSpec | None = None
+    leaves: tuple[LeaveSpec, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

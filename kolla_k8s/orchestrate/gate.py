@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -43,13 +43,14 @@ class Gates:
 
     async def check(self, step: Step, gate: GateSpec) -> GateResult:
         """Run one gate once; never raises for a gate that is red."""
-        pods = await self._ready_pods(step, gate)
+        pods = await self.ready_pods(step, gate)
         if not pods:
             return GateResult(is_green=False, evidence=f"no pod of {gate.workload} is ready")
         kind = KINDS[gate.kind]
         return await kind(self, step, gate, pods)
 
-    async def _ready_pods(self, step: Step, gate: GateSpec) -> list[KubeObject]:
+    async def ready_pods(self, step: Step, gate: GateSpec) -> list[KubeObject]:
+        """Pods of the gate's workload that kubelet calls ready, by name."""
         labels = f"app.kubernetes.io/name={step.name},app.kubernetes.io/component={gate.workload}"
         pods = await self.cluster.list(PODS, step.request.namespace, labels=labels)
         return sorted((pod for pod in pods if is_ready(pod)), key=lambda pod: str(pod["metadata"]["name"]))
@@ -110,6 +111,19 @@ async def _memcached(gates: Gates, step: Step, gate: GateSpec, pods: list[KubeOb
     return red[0] if red else GateResult(is_green=True, evidence=f"set and get at {len(pods)} replicas")
 
 
+async def _openvswitch(gates: Gates, _step: Step, gate: GateSpec, pods: list[KubeObject]) -> GateResult:
+    results = [await gates.run(pod, gate, "openvswitch_bridge", {}) for pod in pods]
+    red = [result for result in results if not result.is_green]
+    return red[0] if red else GateResult(is_green=True, evidence=f"{results[0].evidence}, on {len(pods)} nodes")
+
+
+async def _ovn(gates: Gates, step: Step, gate: GateSpec, pods: list[KubeObject]) -> GateResult:
+    southbound = await gates.ready_pods(step, replace(gate, workload=str(gate.settings["southbound"])))
+    sides = {"OVN_Northbound": pods, "OVN_Southbound": southbound}
+    members = {name: [str(pod["status"]["podIP"]) for pod in found] for name, found in sides.items()}
+    return await gates.run(pods[0], gate, "ovn_leader", {"members": members})
+
+
 async def _keystone(gates: Gates, step: Step, gate: GateSpec, pods: list[KubeObject]) -> GateResult:
     service = gates.catalog[step.name]
     arguments = {
@@ -135,5 +149,7 @@ KINDS: dict[str, Kind] = {
     "openstack-request": _openstack,
     "mariadb-write-read": _mariadb,
     "memcached-set-get": _memcached,
+    "openvswitch-bridge": _openvswitch,
+    "ovn-leader": _ovn,
     "rabbitmq-publish-consume": _rabbitmq,
 }

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kolla_k8s.model.catalog import Catalog, is_control, main_workload
+from kolla_k8s.model.catalog import Catalog, clustered, is_control
 from kolla_k8s.model.plan import Action, GateSpec, HelmRequest, LeaveSpec, Plan, Step
 from kolla_k8s.model.service import Service
 from kolla_k8s.ports import Release
@@ -76,14 +76,18 @@ def _step(wanted: Wanted, name: str, releases: Mapping[str, Release], named: Col
         for gate_name, gate in service.spec.gates.items()
     )
     needs = tuple(need for need in service.spec.needs.start if need in wanted.values)
-    return Step(name, action, reason, needs, request, gates, _leave(service, request.values))
+    return Step(name, action, reason, needs, request, gates, tuple(_leaves(service, request.values)))
 
 
-def _leave(service: Service, values: Mapping[str, Any]) -> LeaveSpec | None:
-    main = main_workload(service)
-    command = main[1].peers.leave if main and main[1].peers else []
-    members = values.get("global", {}).get("members", {}).get(service.name)
-    return LeaveSpec(main[0], tuple(command), int(members)) if main and command and members else None
+def _leaves(service: Service, values: Mapping[str, Any]) -> Iterator[LeaveSpec]:
+    members = values.get("global", {}).get("members", {})
+    for workload in sorted(set(clustered(service).values())):
+        peers = service.spec.workloads[workload].peers
+        counts = [
+            members[called] for called, name in clustered(service).items() if name == workload and called in members
+        ]
+        if peers and peers.leave and counts:
+            yield LeaveSpec(workload, tuple(peers.leave), int(counts[-1]))
 
 
 def _decide(digest: str, release: Release | None) -> tuple[Action, str]:

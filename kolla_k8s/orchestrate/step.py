@@ -195,8 +195,8 @@ class Carrier:
 
     async def _upgrade(self) -> list[KubeObject]:
         """Upgrade; sets whose volumes never came to be are made anew when their template must change."""
-        if self._row.step.leave is not None:
-            await let_leave(self._means.cluster, self._request.namespace, self._row.step.name, self._row.step.leave)
+        for leave in self._row.step.leaves:
+            await let_leave(self._means.cluster, self._request.namespace, self._row.step.name, leave)
         try:
             return await self._means.helm.upgrade_install(self._request)
         except RefusedError as error:

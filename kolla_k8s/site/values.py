@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kolla_k8s.model.catalog import Catalog, main_workload
-from kolla_k8s.model.workload import Kind
+from kolla_k8s.model.catalog import Catalog, clustered
 from kolla_k8s.site.load import LoadedSite
 
 
@@ -43,8 +42,8 @@ def _members(loaded: LoadedSite, catalog: Catalog, service: str) -> dict[str, in
     """How many members each clustered service has that this one talks to, itself included."""
     found = {}
     for name in sorted({service, *catalog.needs(service)}):
-        main = main_workload(catalog[name])
-        if main and main[1].kind is Kind.STATEFUL_SET:
-            workloads = loaded.values(name).get("workloads") or {}
-            found[name] = int((workloads.get(main[0]) or {}).get("replicas") or main[1].replicas)
+        said = loaded.values(name).get("workloads") or {}
+        for called, workload in clustered(catalog[name]).items():
+            default = catalog[name].spec.workloads[workload].replicas
+            found[called] = int((said.get(workload) or {}).get("replicas") or default)
     return found

@@ -14,6 +14,7 @@ import pytest
 from kolla_k8s.compile.write import charts_digest
 
 ROOT = Path(__file__).parents[2]
+COUNT = len(list((ROOT / "service_defs").glob("*.yaml")))
 IMPORTS = "import kolla_k8s.cli, sys\ntry: kolla_k8s.cli.main()\nfinally: print('rendered', 'jinja2' in sys.modules)"
 
 
@@ -46,7 +47,7 @@ def test_nothing_is_rendered_when_nothing_changed(place):
     """
     done = generate(place)
 
-    assert f"4 charts in {place}/charts, 0 files changed\nrendered False\n" == done.stdout
+    assert f"{COUNT} charts in {place}/charts, 0 files changed\nrendered False\n" == done.stdout
 
 
 def test_chart_changed_by_hand_is_made_anew(place):
@@ -98,7 +99,7 @@ def test_new_definition_is_noticed(place):
     text = (place / "defs/memcached.yaml").read_text()
     (place / "defs/other.yaml").write_text(text.replace("name: memcached", "name: other"))
 
-    assert "5 charts in" in generate(place).stdout
+    assert f"{COUNT + 1} charts in" in generate(place).stdout
 
 
 @pytest.mark.parametrize("file", ["render.py", "templates/README.md.j2", "files/init.py"])
@@ -127,7 +128,7 @@ def test_check_of_equal_charts_is_content(place):
     """
     And says how many there are.
     """
-    assert "4 charts equal their definitions\n" in generate(place, "--check").stdout
+    assert f"{COUNT} charts equal their definitions\n" in generate(place, "--check").stdout
 
 
 def test_check_trusts_nothing_it_remembers(place):

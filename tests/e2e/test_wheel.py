@@ -37,6 +37,6 @@ def test_wheel_generates_plans_and_installs_with_its_own_data(cloud, tmp_path):
     plan = json.loads(run("plan", "--values", str(site), "--output", "json"))
     report = json.loads(run("install", "--values", str(site), "--output", "json"))
 
-    assert "4 charts" in charts
+    assert f"{len(list((ROOT / 'service_defs').glob('*.yaml')))} charts" in charts
     assert str(tmp_path / "venv") in plan["steps"][0]["chart"]
     assert "green" == report["outcome"]

@@ -30,12 +30,16 @@ def facts(tmp_path, monkeypatch):
     secrets.mkdir()
     (secrets / "password").write_text(NASTY)
     monkeypatch.setattr(init, "SECRETS", tmp_path)
+    monkeypatch.setattr(init, "ROOT", tmp_path)
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/resolv.conf").write_text("search openstack.svc.cloud.local svc.cloud.local cloud.local\n")
     host = {"service": "memcached", "port": 11211, "peers": "memcached-peers", "pods": "memcached", "plane": "control"}
     pod = {
         "service": "keystone",
         "site": {"region": "RegionOne", "namespaces": {"control": "openstack"}},
         "hosts": {"memcached": host},
         "members": {"memcached": 2},
+        "options": {"datapath": "netdev", "gateway": True},
         "urls": {"keystone": {"service": "keystone", "of": "memcached", "port": 5000, "path": "/v3"}},
     }
     return init.Facts(pod)
@@ -55,6 +59,12 @@ def facts(tmp_path, monkeypatch):
             "'a@memcached-0.memcached-peers.openstack.svc','a@memcached-1.memcached-peers.openstack.svc'",
         ),
         ("${url:keystone|public}", "http://keystone.openstack.svc:5000/v3"),
+        ("${host:memcached|whole}", "memcached.openstack.svc.cloud.local"),
+        (
+            "${hosts:memcached|whole|wrap=tcp:*:1}",
+            ",".join(f"tcp:memcached-{n}.memcached-peers.openstack.svc.cloud.local:1" for n in (0, 1)),
+        ),
+        ("${option:datapath} ${option:gateway}", "netdev true"),
         ("${site:region}", "RegionOne"),
         ("$my_ip and ${not a placeholder}", "$my_ip and ${not a placeholder}"),
         ("${secret:password|url}", "%40%3A%2F%25%24%27%22%5C%3B%23%20x"),

@@ -22,6 +22,8 @@ KINDS = {
     "rabbitmq": ("rabbitmq-publish-consume", "server"),
     "memcached": ("memcached-set-get", "server"),
     "keystone": ("keystone-token", "api"),
+    "openvswitch": ("openvswitch-bridge", "db"),
+    "ovn": ("ovn-leader", "nb"),
 }
 
 
@@ -37,7 +39,7 @@ class Asked:
             meta = {"labels": labels(service, workload)}
             self.cluster.put(POD, thing("Pod", f"{service}-{number}", meta=meta, status=status))
         self.cluster.on_exec = self._exec
-        self.gate = GateSpec("gate", kind, workload)
+        self.gate = GateSpec("gate", kind, workload, {"southbound": "nb"})
 
     def _exec(self, call):
         header = json.loads(call.stdin.partition("\n")[0])
@@ -53,7 +55,10 @@ def red(pod):
     return lambda asked: ExecResult(1, "", "it is broken\n") if asked == pod else ExecResult(0, "fine\n", "")
 
 
-@pytest.mark.parametrize(("service", "count"), [("mariadb", 1), ("rabbitmq", 3), ("memcached", 2), ("keystone", 1)])
+@pytest.mark.parametrize(
+    ("service", "count"),
+    [("mariadb", 1), ("rabbitmq", 3), ("memcached", 2), ("keystone", 1), ("openvswitch", 2), ("ovn", 1)],
+)
 def test_green_gate_has_asked_whom_it_must(service, count):
     """
     Every member, or one pod that speaks to all.
@@ -64,7 +69,7 @@ def test_green_gate_has_asked_whom_it_must(service, count):
     assert {f"{service}-{number}" for number in range(count)} == {pod for pod, _, _ in asked.calls}
 
 
-@pytest.mark.parametrize("service", ["rabbitmq", "memcached"])
+@pytest.mark.parametrize("service", ["rabbitmq", "memcached", "openvswitch"])
 def test_one_red_member_makes_the_gate_red(service):
     """
     With that member's own words.
@@ -98,6 +103,19 @@ def test_keystone_token_is_to_be_accepted_by_every_pod():
 
     assert ["10.0.0.0", "10.0.0.1"] == arguments["addresses"]
     assert (5000, ["identity"]) == (arguments["port"], arguments["catalogue"])
+
+
+def test_both_databases_of_ovn_are_to_be_asked():
+    """
+    From one pod of the northbound one.
+    """
+    asked = Asked("ovn", 3)
+    asked.check()
+
+    assert ["ovn-0"] == [pod for pod, _, _ in asked.calls]
+    assert {"OVN_Northbound": 3, "OVN_Southbound": 3} == {
+        name: len(found) for name, found in asked.calls[0][2]["members"].items()
+    }
 
 
 def test_gate_without_a_ready_pod_is_red():

@@ -152,15 +152,17 @@ def test_services_of_the_node_plane_have_a_namespace_of_their_own(wide):
 
 def test_cluster_that_has_a_way_to_leave_is_told_how_many_stay(shipped):
     """
-    The definition's command, for every member beyond the wanted ones.
+    The definition's command, for every member beyond the wanted ones, of each cluster that a service has.
     """
-    values = {"rabbitmq": {"global": {"members": {"rabbitmq": 3}}}, "mariadb": {"global": {"members": {"mariadb": 1}}}}
+    members = {"rabbitmq": {"rabbitmq": 3}, "mariadb": {"mariadb": 1}, "ovn": {"ovn": 3, "ovn/nb": 3, "ovn/sb": 1}}
+    values = {name: {"global": {"members": counts}} for name, counts in members.items()}
 
-    plan = build_plan(wanted_of(shipped, values=values), {})
+    plan = build_plan(wanted_of(shipped, values=values, enabled=(*SHIPPED, "ovn")), {})
 
-    leaves = {step.name: step.leave for step in plan.steps}
-    assert LeaveSpec("server", ("bash", "/etc/rabbitmq/leave.sh"), 3) == leaves["rabbitmq"]
-    assert leaves["mariadb"] is None
+    leaves = {step.name: step.leaves for step in plan.steps}
+    assert (LeaveSpec("server", ("bash", "/etc/rabbitmq/leave.sh"), 3),) == leaves["rabbitmq"]
+    assert () == leaves["mariadb"]
+    assert [("nb", 3), ("sb", 1)] == [(leave.workload, leave.members) for leave in leaves["ovn"]]
 
 
 def test_cluster_of_unknown_size_lets_nobody_leave(shipped):
@@ -169,7 +171,7 @@ def test_cluster_of_unknown_size_lets_nobody_leave(shipped):
     """
     plan = build_plan(wanted_of(shipped), {})
 
-    assert {None} == {step.leave for step in plan.steps}
+    assert {()} == {step.leaves for step in plan.steps}
 
 
 def test_digest_changes_with_chart_and_values_only():

@@ -103,7 +103,7 @@ def shrinking(exit_code):
     for number in range(2):
         cluster.put(POD, of_release("a", pod(f"a-{number}")))
     cluster.on_exec = lambda _call: ExecResult(exit_code, "", "quorum critical")
-    return cluster, replace(a_step("a"), leave=LeaveSpec("api", ("leave",), 1))
+    return cluster, replace(a_step("a"), leaves=(LeaveSpec("api", ("leave",), 1),))
 
 
 def test_members_leave_before_helm_takes_them_away():
