@@ -111,8 +111,9 @@ async def _memcached(gates: Gates, step: Step, gate: GateSpec, pods: list[KubeOb
     return red[0] if red else GateResult(is_green=True, evidence=f"set and get at {len(pods)} replicas")
 
 
-async def _openvswitch(gates: Gates, _step: Step, gate: GateSpec, pods: list[KubeObject]) -> GateResult:
-    results = [await gates.run(pod, gate, "openvswitch_bridge", {}) for pod in pods]
+async def _each_node(gates: Gates, _step: Step, gate: GateSpec, pods: list[KubeObject]) -> GateResult:
+    """Programs that ask every node; one red node makes the gate red."""
+    results = [await gates.run(pod, gate, gate.kind.replace("-", "_"), dict(gate.settings)) for pod in pods]
     red = [result for result in results if not result.is_green]
     return red[0] if red else GateResult(is_green=True, evidence=f"{results[0].evidence}, on {len(pods)} nodes")
 
@@ -149,7 +150,8 @@ KINDS: dict[str, Kind] = {
     "openstack-request": _openstack,
     "mariadb-write-read": _mariadb,
     "memcached-set-get": _memcached,
-    "openvswitch-bridge": _openvswitch,
+    "openvswitch-bridge": _each_node,
+    "ovn-chassis": _each_node,
     "ovn-leader": _ovn,
     "rabbitmq-publish-consume": _rabbitmq,
 }

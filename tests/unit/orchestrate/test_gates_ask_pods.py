@@ -24,6 +24,7 @@ KINDS = {
     "keystone": ("keystone-token", "api"),
     "openvswitch": ("openvswitch-bridge", "db"),
     "ovn": ("ovn-leader", "nb"),
+    "ovn-controller": ("ovn-chassis", "controller"),
 }
 
 
@@ -69,7 +70,7 @@ def test_green_gate_has_asked_whom_it_must(service, count):
     assert {f"{service}-{number}" for number in range(count)} == {pod for pod, _, _ in asked.calls}
 
 
-@pytest.mark.parametrize("service", ["rabbitmq", "memcached", "openvswitch"])
+@pytest.mark.parametrize("service", ["rabbitmq", "memcached", "openvswitch", "ovn-controller"])
 def test_one_red_member_makes_the_gate_red(service):
     """
     With that member's own words.
