@@ -40,7 +40,7 @@ def workload_podfile(catalog: Catalog, service: Service, workload: Workload) -> 
     files = workload_files(service, workload)
     if not (files.sections or service.spec.needs.start or service.spec.bootstrap):
         return {}
-    return {"wait": _waits(catalog, service), **_common(catalog, service, files, None)}
+    return {**_waits(catalog, service), **_common(catalog, service, files, None)}
 
 
 def bootstrap_podfile(catalog: Catalog, service: Service) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def bootstrap_podfile(catalog: Catalog, service: Service) -> dict[str, Any]:
         built_in["identity"] = service.spec.identity.model_dump(exclude={"services": {"__all__": {"path", "port"}}})
     extra = ["keystone"] if "identity" in built_in else []
     common = _common(catalog, service, Files(dict(bootstrap.config)), built_in, extra)
-    return {"is_bootstrap": True, "wait": _waits(catalog, service), **common, **built_in}
+    return {"is_bootstrap": True, **_waits(catalog, service), **common, **built_in}
 
 
 def _schema_steps(service: Service) -> dict[str, Any]:
@@ -87,8 +87,11 @@ def _messaging(service: Service) -> dict[str, Any]:
     }
 
 
-def _waits(catalog: Catalog, service: Service) -> list[str]:
-    return [need for need in service.spec.needs.start if host_of(catalog[need]) is not None]
+def _waits(catalog: Catalog, service: Service) -> dict[str, Any]:
+    """Needs to wait for, and of those that not every site has, under which options."""
+    needs = service.spec.needs
+    waits: dict[str, Any] = {"wait": [need for need in needs.start if host_of(catalog[need]) is not None]}
+    return waits | ({"wait_when": needs.when} if needs.when else {})
 
 
 def _common(

@@ -147,6 +147,7 @@ def _helpers(catalog: Catalog, service: Service) -> str:
         "has_claims": any(v.persistent for w in service.spec.workloads.values() for v in w.volumes.values()),
         "uses_api": bool(service.spec.bootstrap or service.spec.periodic or has_agents(service)),
         "counts_itself": _counts_itself(service),
+        "waits_by_option": bool(service.spec.needs.when),
         "uses_options": bool(arguments(_texts(service), "option")),
         "bootstrap_pod": "",
     }

@@ -76,6 +76,12 @@ def _needs(room: Room) -> Iterator[Problem]:
                 yield room.problem(path, "a service cannot need itself", "remove it")
 
 
+def _conditional_needs(room: Room) -> Iterator[Problem]:
+    needs = room.service.spec.needs
+    for name in needs.when:
+        yield from room.unknown(("spec", "needs", "when", name), "need of start", name, needs.start)
+
+
 def _cycles(definitions: Mapping[str, Definition]) -> Iterator[Problem]:
     graph = {name: set(d.service.spec.needs.start) & set(definitions) - {name} for name, d in definitions.items()}
     try:
@@ -276,6 +282,7 @@ def _options(room: Room) -> Iterator[Problem]:
         for file, details in spec.config.items()
         for name, variant in details.variants.items()
     ]
+    whens += [(("spec", "needs", "when", name), when) for name, when in spec.needs.when.items()]
     for path, when in whens:
         for option, value in when.items():
             yield from room.unknown((*path, option), "option", option, spec.options)
@@ -306,6 +313,7 @@ def _listed_options(room: Room) -> Iterator[Problem]:
 
 CHECKS: tuple[Callable[[Room], Iterator[Problem]], ...] = (
     _needs,
+    _conditional_needs,
     _placeholders,
     _workloads,
     _bootstrap,

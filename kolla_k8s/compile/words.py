@@ -121,7 +121,7 @@ def _probe(said: dict[str, Any]) -> Probe:
 
 def _uwsgi(file: str, wsgi: Wsgi, workload: Workload) -> ConfigFile:
     port = workload.ports.get(wsgi.port, 0)
-    content = {"uwsgi": {**UWSGI, "http": f"0.0.0.0:{port}", "module": wsgi.module}}
+    content = {"uwsgi": {**UWSGI, "http": f"0.0.0.0:{port}", "module": wsgi.module, **wsgi.options}}
     return ConfigFile(path=f"{OURS}/{file}", format=Format.UWSGI, content=content)
 
 

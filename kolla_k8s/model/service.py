@@ -74,6 +74,9 @@ class Needs(Strict):
 
     start: list[Name] = []
     run: list[Name] = []
+    when: dict[Name, dict[Name, Any]] = Field(
+        default={}, description="need of start -> options under which pods wait for it; always when not named"
+    )
 
 
 class Database(Strict):

@@ -18,7 +18,7 @@ from kolla_k8s.model.catalog import Catalog
 from kolla_k8s.model.plan import GateSpec, Step
 from kolla_k8s.ports import Cluster, KubeObject, Resource
 
-ON_OPENSTACK = frozenset({"compute_up", "glance_image", "nova_cells", "smoke"})
+ON_OPENSTACK = frozenset({"compute_up", "glance_image", "neutron_network", "nova_cells", "smoke"})
 PODS = Resource("", "v1", "pods", "Pod")
 LOADER = (
     "import json, sys; length, arguments = json.loads(sys.stdin.readline()); space = {}; "
@@ -150,6 +150,8 @@ KINDS: dict[str, Kind] = {
     "openstack-request": _openstack,
     "mariadb-write-read": _mariadb,
     "memcached-set-get": _memcached,
+    "neutron-metadata": _each_node,
+    "neutron-network": _openstack,
     "openvswitch-bridge": _each_node,
     "ovn-chassis": _each_node,
     "ovn-leader": _ovn,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -80,21 +81,44 @@ def pods(name):
             yield item["kind"], template["spec"]
 
 
+def excused(service):
+    """Containers that may do more than others, each for a reason that its definition gives."""
+    for name, workload in service.spec.workloads.items():
+        for part, process in {name: workload, **workload.containers, **workload.prepare}.items():
+            if process.privilege:
+                yield part
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_every_container_is_restricted_and_limited(name):
+def test_every_container_is_restricted_and_limited(name, shipped):
     """
-    As the namespace enforces, and with requests and limits besides.
+    As the namespace enforces, and with requests and limits besides; on the node plane, all but those with a reason.
     """
+    free = set(excused(shipped[name]))
     for _, pod in pods(name):
-        assert pod["securityContext"]["runAsNonRoot"]
+        assert pod["securityContext"]["runAsUser"]
         assert "RuntimeDefault" == pod["securityContext"]["seccompProfile"]["type"]
         assert not pod["automountServiceAccountToken"]
         for container in [*pod.get("initContainers", ()), *pod["containers"]]:
+            assert {"requests", "limits"} == set(container["resources"])
+            if container["name"] in free:
+                continue
             context = container["securityContext"]
             assert ["ALL"] == context["capabilities"]["drop"]
             assert context["readOnlyRootFilesystem"]
             assert not context["allowPrivilegeEscalation"]
-            assert {"requests", "limits"} == set(container["resources"])
+
+
+def test_pods_of_the_control_plane_never_run_as_root(shipped):
+    """
+    Kubelet refuses them, whatever the image says.
+    """
+    planes = {name: shipped[name].spec.plane for name in NAMES}
+
+    assert all(
+        pod["securityContext"]["runAsNonRoot"] for name in NAMES if "control" == planes[name] for _, pod in pods(name)
+    )
+    assert {"control", "node"} == set(planes.values())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -199,3 +223,21 @@ def test_switched_off_workload_is_gone_and_each_cell_has_its_own(wide, tmp_path)
 
     assert {"nova-conductor-cell1", "nova-conductor-cell2"} == {name for name in names if "-conductor-cell" in name}
     assert "nova-novncproxy" not in names
+
+
+@pytest.mark.parametrize(("agent", "waits"), [("ovn", True), ("openvswitch", False)])
+def test_need_of_an_option_is_waited_for_only_with_it(agent, waits):
+    """
+    Neutron without OVN does not wait for it; the choice stands in files, and what belongs to the other is gone.
+    """
+    items = objects("neutron", "--set", f"options.agent={agent},options.mtu=9000")
+    pods = {
+        item["metadata"]["labels"]["app.kubernetes.io/component"]: item for item in items if item["kind"] == "ConfigMap"
+    }
+    about = json.loads(pods["api"]["data"]["pod.json"])
+
+    assert waits is ("ovn" in about["wait"])
+    assert {"agent", "mtu"} >= set(about["options"])
+    assert 9000 == about["options"]["mtu"]
+    assert waits is ("ovn" in about["files"]["ml2_conf.ini"]["content"])
+    assert waits is ("ovn-maintenance-worker" in pods)

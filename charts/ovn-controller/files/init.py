@@ -61,12 +61,12 @@ class Facts:
         places = ",".join(f"{user}@{place}" for place in self.members("rabbitmq").split(","))
         return f"rabbit://{places}/{login['vhost']}"
 
-    def transport_template(self):
+    def transport_template(self, name):
         """A transport URL as Nova's database keeps it: without passwords, filled in from each reader's own."""
         count = self._members("rabbitmq")
         marks = range(1, count + 1) if count > 1 else [""]
         places = (f"{{username{n}}}:{{password{n}}}@{{hostname{n}}}:{{port{n}}}" for n in marks)
-        return "{scheme}://" + ",".join(places) + "/{path}"
+        return "{scheme}://" + ",".join(places) + "/" + self.pod["transports"][name]["vhost"]
 
     def count(self, name):
         """How many members a clustered service has."""
@@ -136,7 +136,7 @@ def fill(text, facts, escape=str):
         if "public" in names:
             value = facts._url(argument, "public")
         elif "template" in names:
-            value = facts.transport_template()
+            value = facts.transport_template(argument)
         else:
             value = getattr(facts, method)(argument)
         return escape(_filtered(value, [name for name in names if name not in ("public", "template")]))

@@ -5,10 +5,12 @@ import subprocess
 import time
 
 
-def check(arguments):
+def check(_arguments):
     """Evidence, or SystemExit with what is wrong."""
     chassis = os.environ["NODE_NAME"]
-    remote = _run("ovs-vsctl", "--db=unix:/run/openvswitch/db.sock", "get", "Open_vSwitch", ".", "external_ids:ovn-remote")
+    remote = _run(
+        "ovs-vsctl", "--db=unix:/run/openvswitch/db.sock", "get", "Open_vSwitch", ".", "external_ids:ovn-remote"
+    )
     south = ["ovn-sbctl", f"--db={remote.strip(chr(34))}", "--no-leader-only", "--bare"]
     address = _run(*south, "--columns=ip", "find", "Encap", f"chassis_name={chassis}")
     if not address:

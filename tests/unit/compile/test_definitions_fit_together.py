@@ -9,6 +9,7 @@ from tests.conftest import catalog_of
 from tests.unit.compile.defined import DEPLOYMENT, LISTENING, a_definition, write
 
 HOST = {"reason": "looks at every process", "pid": True}
+OPTION = {"options": {"datapath": {"default": "system", "help": "where"}}}
 HOST_PATH = {"path": "/dev", "reason": "devices are the node's"}
 
 
@@ -41,6 +42,9 @@ def problems(folder, *definitions):
             {"options": {"o": {"default": "yes", "one-of": ["yes", "no"], "help": "?"}}, **workload(when={"o": "nay"})},
             '"nay" is no choice of option "o"',
         ),
+        ({**config("${option:datapth}"), **OPTION}, 'no option is called "datapth"; did you mean "datapath"?'),
+        ({"needs": {"when": {"other": {}}}}, 'no need of start is called "other"'),
+        ({"needs": {"start": ["other"], "when": {"other": {"o": "x"}}}}, 'no option is called "o"'),
         ({"periodic": {"p": {"schedule": "* * * * *", "image": "a"}}}, "a periodic task has exactly one of run and"),
         (workload(ready={"tcp": True}), "an http or tcp probe names its port"),
         (workload(volumes={"v": {"path": "/v"}}), "a volume has exactly one of scratch, persistent, secret and host"),

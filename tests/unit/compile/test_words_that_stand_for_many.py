@@ -153,3 +153,13 @@ def test_workload_has_either_a_command_or_a_module(tmp_path):
     """
     with pytest.raises(UserFilesError, match="exactly one of run and wsgi"):
         catalog_of(write(tmp_path, a_definition("two", workloads={"api": {"kind": "Deployment", "image": "a"}})))
+
+
+def test_uwsgi_is_told_what_the_definition_adds(tmp_path):
+    """
+    Laid over what every API has.
+    """
+    wsgi = {**API["wsgi"], "options": {"start-time": "%t", "processes": 1}}
+    found = values(files_of(tmp_path, "one", *NEEDED, one(workloads={"api": {**API, "wsgi": wsgi}})))
+
+    assert ("%t", 1) == tuple(found["api-uwsgi.ini"]["uwsgi"][key] for key in ("start-time", "processes"))
