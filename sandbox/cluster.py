@@ -112,9 +112,9 @@ def power_cut(at: Layout) -> None:
     The control plane is another machine: it stays. Returns when containerd answers and kubelet has started.
     """
     processes = Processes(at.state)
-    alive = processes.alive()
-    kill_and_wait([*(alive[name] for name in node.PROCESSES if name in alive), *_of_containers(at)])
-    while pids := _of_containers(at):
+    stay = {pid for name, pid in processes.alive().items() if name not in node.PROCESSES}
+    # By network namespace, too: the hypervisor and its guests have left the cgroups of their pod.
+    while pids := set(_strays(at)) - stay:
         kill_and_wait(pids)
     at.containerd.unlink(missing_ok=True)
     node.start_containerd(at, processes)

@@ -163,6 +163,7 @@ def start_kubelet(at: Layout, processes: Processes) -> None:
     kubeconfig = f"--kubeconfig={at.state}/system.kubeconfig"
     kubelet = [str(program("kubelet")), f"--config={at.state}/kubelet.json", kubeconfig]
     about = ["--hostname-override=sandbox", f"--node-ip={NODE}", f"--root-dir={at.state}/kubelet"]
+    about.append("--node-labels=kolla-k8s.io/compute=true")
     processes.start("kubelet", [*kubelet, *about], netns=at.netns)
     proxy = [str(program("kube-proxy")), kubeconfig, "--hostname-override=sandbox", "--proxy-mode=iptables"]
     conntrack = ("max-per-core", "min", "tcp-timeout-established", "tcp-timeout-close-wait")

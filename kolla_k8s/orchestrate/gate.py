@@ -138,7 +138,8 @@ async def _keystone(gates: Gates, step: Step, gate: GateSpec, pods: list[KubeObj
 async def _openstack(gates: Gates, _step: Step, gate: GateSpec, pods: list[KubeObject]) -> GateResult:
     """Programs that look at the cloud through its APIs; the gate's settings are their arguments."""
     program = "openstack" if gate.kind == "openstack-request" else gate.kind.replace("-", "_")
-    return await gates.run(pods[0], gate, program, dict(gate.settings))
+    nodes = sorted({str(pod["spec"].get("nodeName")) for pod in pods})
+    return await gates.run(pods[0], gate, program, {**gate.settings, "nodes": nodes})
 
 
 Kind = Callable[[Gates, Step, GateSpec, list[KubeObject]], Awaitable[GateResult]]
@@ -146,6 +147,7 @@ KINDS: dict[str, Kind] = {
     "compute-up": _openstack,
     "glance-image": _openstack,
     "keystone-token": _keystone,
+    "libvirt-answers": _each_node,
     "nova-cells": _openstack,
     "openstack-request": _openstack,
     "mariadb-write-read": _mariadb,

@@ -134,7 +134,7 @@ def test_publishing_twice_is_quiet_and_a_changed_chart_is_refused(tmp_path):
 
     changed = run("publish", "--charts", str(charts), "--to", str(target))
 
-    assert "4 of them new" in first.stdout
+    assert f"{len(list(charts.iterdir()))} of them new" in first.stdout
     assert "0 of them new" in again.stdout
     assert 2 == changed.returncode
     assert re.search(r"keystone 2026\.1\.\d+ is published with other content; raise metadata\.revision", changed.stderr)

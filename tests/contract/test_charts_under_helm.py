@@ -12,6 +12,7 @@ import pytest
 
 from kolla_k8s.compile.render import render_chart
 from kolla_k8s.yamlio import manifest
+from tests.unit.compile.defined import DEPLOYMENT, LISTENING, a_definition, files_of
 
 pytestmark = pytest.mark.helm
 CHARTS = Path(__file__).parents[2] / "charts"
@@ -208,21 +209,29 @@ def test_charts_of_later_issues_render(wide, tmp_path):
             kubernetes_validate.validate(item, "1.34", strict=True)
 
 
-def test_switched_off_workload_is_gone_and_each_cell_has_its_own(wide, tmp_path):
+def test_switched_off_workload_is_gone_and_each_cell_has_its_own(tmp_path):
     """
     ``when`` and ``for-each`` follow the site's options.
     """
-    for path, text in render_chart(wide, "nova").files.items():
-        target = tmp_path / "nova" / path
+    options = {
+        "console": {"default": "vnc", "one-of": ["vnc", "none"], "help": "how people see screens"},
+        "cells": {"default": {"cell1": {}}, "help": "what hosts are sorted into"},
+    }
+    workloads = {"proxy": {**LISTENING, "when": {"console": "vnc"}}, "conductor": {**DEPLOYMENT, "for-each": "cells"}}
+    (tmp_path / "definitions").mkdir()
+    (tmp_path / "chart").mkdir()
+    for path, text in files_of(
+        tmp_path / "definitions", "cells", a_definition("cells", options=options, workloads=workloads)
+    ).items():
+        target = tmp_path / "chart" / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text)
-    options = ["--set", "options.console=none", "--set-json", 'options.cells={"cell1": {}, "cell2": {}}']
-    command = ["helm", "template", "nova", str(tmp_path / "nova"), *options]
+    said = ["--set", "options.console=none", "--set-json", 'options.cells={"cell1": {}, "cell2": {}}']
+    command = ["helm", "template", "cells", str(tmp_path / "chart"), *said]
     items = manifest(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    names = {item["metadata"]["name"] for item in items if item["kind"] in {"StatefulSet", "Deployment"}}
+    names = {item["metadata"]["name"] for item in items if item["kind"] == "Deployment"}
 
-    assert {"nova-conductor-cell1", "nova-conductor-cell2"} == {name for name in names if "-conductor-cell" in name}
-    assert "nova-novncproxy" not in names
+    assert {"cells-conductor-cell1", "cells-conductor-cell2"} == names
 
 
 @pytest.mark.parametrize(("agent", "waits"), [("ovn", True), ("openvswitch", False)])

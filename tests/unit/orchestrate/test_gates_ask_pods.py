@@ -22,10 +22,14 @@ KINDS = {
     "rabbitmq": ("rabbitmq-publish-consume", "server"),
     "memcached": ("memcached-set-get", "server"),
     "keystone": ("keystone-token", "api"),
+    "libvirt": ("libvirt-answers", "libvirtd"),
+    "nova-compute": ("compute-up", "compute"),
     "openvswitch": ("openvswitch-bridge", "db"),
     "ovn": ("ovn-leader", "nb"),
     "ovn-controller": ("ovn-chassis", "controller"),
 }
+ONE = [("mariadb", 1), ("keystone", 1), ("nova-compute", 1), ("ovn", 1)]
+ALL = [("rabbitmq", 3), ("memcached", 2), ("libvirt", 2), ("openvswitch", 2)]
 
 
 class Asked:
@@ -38,7 +42,8 @@ class Asked:
         for number in range(count):
             status = {"podIP": f"10.0.0.{number}", "conditions": [condition("Ready")]}
             meta = {"labels": labels(service, workload)}
-            self.cluster.put(POD, thing("Pod", f"{service}-{number}", meta=meta, status=status))
+            pod = thing("Pod", f"{service}-{number}", meta=meta, status=status)
+            self.cluster.put(POD, {**pod, "spec": {"nodeName": f"node-{number}"}})
         self.cluster.on_exec = self._exec
         self.gate = GateSpec("gate", kind, workload, {"southbound": "nb"})
 
@@ -56,10 +61,7 @@ def red(pod):
     return lambda asked: ExecResult(1, "", "it is broken\n") if asked == pod else ExecResult(0, "fine\n", "")
 
 
-@pytest.mark.parametrize(
-    ("service", "count"),
-    [("mariadb", 1), ("rabbitmq", 3), ("memcached", 2), ("keystone", 1), ("openvswitch", 2), ("ovn", 1)],
-)
+@pytest.mark.parametrize(("service", "count"), [*ONE, *ALL])
 def test_green_gate_has_asked_whom_it_must(service, count):
     """
     Every member, or one pod that speaks to all.
@@ -70,7 +72,7 @@ def test_green_gate_has_asked_whom_it_must(service, count):
     assert {f"{service}-{number}" for number in range(count)} == {pod for pod, _, _ in asked.calls}
 
 
-@pytest.mark.parametrize("service", ["rabbitmq", "memcached", "openvswitch", "ovn-controller"])
+@pytest.mark.parametrize("service", ["rabbitmq", "memcached", "openvswitch", "ovn-controller", "libvirt"])
 def test_one_red_member_makes_the_gate_red(service):
     """
     With that member's own words.
@@ -117,6 +119,16 @@ def test_both_databases_of_ovn_are_to_be_asked():
     assert {"OVN_Northbound": 3, "OVN_Southbound": 3} == {
         name: len(found) for name, found in asked.calls[0][2]["members"].items()
     }
+
+
+def test_compute_services_of_all_nodes_are_looked_for():
+    """
+    One pod asks the cloud for them by the names of the nodes.
+    """
+    asked = Asked("nova-compute", 2)
+    asked.check()
+
+    assert [("nova-compute-0", ["node-0", "node-1"])] == [(pod, said["nodes"]) for pod, _, said in asked.calls]
 
 
 def test_gate_without_a_ready_pod_is_red():
