@@ -241,7 +241,7 @@ class Gate(Strict):
 
     kind: str
     workload: Name
-    login: Name | None = Field(default=None, description="Keystone user that asks; its password lies in the pod")
+    login: str | None = Field(default=None, description="Keystone user that asks, or service/user of another service")
     timeout_s: Annotated[int, Field(ge=1)] = 300
     settings: dict[str, Any] = {}
 

@@ -29,7 +29,7 @@
 {{- $_ := set $file "content" $content -}}
 {{- end -}}
 {{- $members := dict -}}
-{{- range $name, $host := $pod.hosts -}}
+{{- range $name, $host := omit $pod.hosts "libvirt" -}}
 {{- with index $root.Values.global.members $name -}}{{- $_ := set $members $name . -}}{{- end -}}
 {{- end -}}
 {{- $namespaces := merge (dict "node" $root.Release.Namespace) $root.Values.global.namespaces -}}

@@ -21,6 +21,7 @@ OSLO = {
     "service-user": True,
     "cache": True,
 }
+USERS = {"one": {"password": "service-password"}}
 STATEFUL = {**LISTENING, "kind": "StatefulSet"}
 NEEDED = [
     a_definition("mariadb", secrets={"root-password": {"kind": "password"}}),
@@ -163,3 +164,20 @@ def test_uwsgi_is_told_what_the_definition_adds(tmp_path):
     found = values(files_of(tmp_path, "one", *NEEDED, one(workloads={"api": {**API, "wsgi": wsgi}})))
 
     assert ("%t", 1) == tuple(found["api-uwsgi.ini"]["uwsgi"][key] for key in ("start-time", "processes"))
+
+
+def test_gate_logs_in_as_a_user_of_another_service(tmp_path):
+    """
+    Its password lies in the gate's own file, so the other service's Secret is borrowed.
+    """
+    other = a_definition(
+        "other",
+        plane="node",
+        needs={"start": ["one", "keystone"]},
+        workloads={"agent": {"kind": "DaemonSet", "image": "memcached", "run": ["agent"]}},
+        gates={"up": {"kind": "compute-up", "workload": "agent", "login": "one/one"}},
+    )
+    logged = one(secrets={"service-password": {"kind": "password"}}, identity={"users": USERS})
+    said = values(files_of(tmp_path, "other", other, logged, *NEEDED))["gate.json"]
+
+    assert ("one", "${secret:one/service-password}") == (said["username"], said["password"])
