@@ -82,6 +82,7 @@ needs.kolla-k8s.io/rabbitmq: 'true'
 needs.kolla-k8s.io/keystone: 'true'
 needs.kolla-k8s.io/placement: 'true'
 needs.kolla-k8s.io/glance: 'true'
+needs.kolla-k8s.io/neutron: 'true'
 needs.kolla-k8s.io/nova: 'true'
 {{- end -}}
 
