@@ -29,7 +29,7 @@ ip link set lo up
 until [ -e /sys/class/net/eth0 ]; do sleep 1; done
 ip link set eth0 up
 until udhcpc -i eth0 -O staticroutes -O mtu -s /dhcp -n -q -t 5 -T 1; do echo "guest: no lease yet"; done
-until name=$(wget -q -T 5 -O - http://169.254.169.254/latest/meta-data/hostname); do
+until name=$(timeout 5 wget -q -O - http://169.254.169.254/latest/meta-data/hostname); do
   echo "guest: no metadata yet"; sleep 1
 done
 echo "guest: metadata says $name"
