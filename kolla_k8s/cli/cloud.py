@@ -12,6 +12,7 @@ from kolla_k8s.compile.render import chart_digest
 from kolla_k8s.compile.values import values_schema
 from kolla_k8s.errors import OutsideError
 from kolla_k8s.model.catalog import Catalog
+from kolla_k8s.model.choices import choose
 from kolla_k8s.orchestrate.plan import Wanted
 from kolla_k8s.site.load import LoadedSite, load_site
 from kolla_k8s.site.values import chart_values
@@ -45,6 +46,7 @@ def load_cloud(source: Source, services: Iterable[str] = ()) -> Cloud:
     if site.site.release != catalog.release:
         catalog = load_catalog(source.definitions, site.site.release)
     require_known(services, catalog.services)
+    catalog = choose(catalog, {name: site.values(name).get("options") or {} for name in catalog.services})
     chosen = catalog.with_needs(site.site.want or catalog.services)
     enabled = [name for name in catalog.services if name in chosen and site.is_enabled(name)]
     charts = {name: _chart(source.charts, name, catalog) for name in catalog.services}

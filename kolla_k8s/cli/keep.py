@@ -59,7 +59,9 @@ async def export_secrets(source: Source, target: Target, file: Path) -> None:
     """Write the site's own secrets into a new file of mode 0600."""
     cloud = load_cloud(source)
     async with opened(target) as session:
-        found = await read_secrets(session.cluster, [spec for spec in _specs(cloud) if spec.owner == "site"])
+        found = await read_secrets(
+            session.cluster, [spec for spec in _specs(cloud) if spec.owner == "site" and spec.keys]
+        )
     try:
         handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     except OSError as error:

@@ -11,7 +11,7 @@ from typing import Any
 
 from kolla_k8s.compile.emit import Block, Go
 from kolla_k8s.compile.podfile import secret_source
-from kolla_k8s.model.catalog import Catalog, is_control, secret_ref
+from kolla_k8s.model.catalog import Catalog, is_control, is_optional, secret_ref
 from kolla_k8s.model.service import Service
 from kolla_k8s.model.workload import Privilege, Resources, Volume
 
@@ -183,7 +183,8 @@ def _token_sources() -> list[dict[str, Any]]:
 def _source(service: Service, volume: Volume) -> dict[str, Any]:
     if volume.secret:
         secret = secret_ref(service, volume.secret).secret
-        return {"secret": {"secretName": secret, "defaultMode": 0o440}}
+        optional = {"optional": True} if is_optional(service, volume.secret) else {}
+        return {"secret": {"secretName": secret, "defaultMode": 0o440, **optional}}
     if volume.host:
         return {"hostPath": {"path": volume.host.path, "type": volume.host.type}}
     return {"emptyDir": {"medium": "Memory"} if volume.scratch == "memory" else {}}

@@ -14,6 +14,7 @@ from kolla_k8s.model.catalog import (
     database_secret,
     endpoint,
     host_of,
+    is_optional,
     messaging_secret,
     secret_ref,
 )
@@ -155,9 +156,16 @@ def _urls(catalog: Catalog, service: Service, texts: Any, more: list[str]) -> di
 
 
 def secret_source(catalog: Catalog, pairs: list[tuple[str, str]]) -> list[dict[str, Any]]:
-    """Sources of a projected volume that shows exactly these keys as ``service/key``."""
-    by_secret: dict[str, list[dict[str, str]]] = {}
+    """Sources of a projected volume that shows exactly these keys as ``service/key``.
+
+    Those that only some sites have may be missing.
+    """
+    by_secret: dict[tuple[str, bool], list[dict[str, str]]] = {}
     for owner, name in sorted(set(pairs)):
         ref = secret_ref(catalog[owner], name)
-        by_secret.setdefault(ref.secret, []).append({"key": ref.key or "0", "path": f"{owner}/{name}"})
-    return [{"secret": {"name": secret, "items": items}} for secret, items in by_secret.items()]
+        items = by_secret.setdefault((ref.secret, is_optional(catalog[owner], name)), [])
+        items.append({"key": ref.key or "0", "path": f"{owner}/{name}"})
+    return [
+        {"secret": {"name": secret, "items": items, **({"optional": True} if may_miss else {})}}
+        for (secret, may_miss), items in by_secret.items()
+    ]

@@ -26,7 +26,7 @@ from kolla_k8s.compile.values import chart_values, images, values_schema
 from kolla_k8s.compile.workload import workload_objects
 from kolla_k8s.model.catalog import Catalog, derived_secrets, is_control, secret_ref
 from kolla_k8s.model.placeholders import arguments
-from kolla_k8s.model.service import Service
+from kolla_k8s.model.service import SecretKind, Service
 from kolla_k8s.yamlio import dump
 
 EACH_FILES = (
@@ -175,7 +175,7 @@ def _about(catalog: Catalog, service: Service) -> dict[str, Any]:
     secrets: dict[str, list[str]] = {}
     for name in derived_secrets(service):
         ref = secret_ref(service, name)
-        secrets.setdefault(ref.secret, []).append(ref.key or "0, 1, ...")
+        secrets.setdefault(ref.secret, []).append(_contents(service, name))
     return {
         "name": service.name,
         "title": service.metadata.title,
@@ -186,6 +186,17 @@ def _about(catalog: Catalog, service: Service) -> dict[str, Any]:
         "needs": service.spec.needs.start,
         "secrets": dict(sorted(secrets.items())),
     }
+
+
+def _contents(service: Service, secret: str) -> str:
+    """What a chart's README says that an operator finds, or puts, in a Secret."""
+    declared = service.spec.secrets.get(secret)
+    if declared and declared.kind is SecretKind.KEYRING:
+        found = declared.help
+    else:
+        found = f"`{secret_ref(service, secret).key or '0, 1, ...'}`"
+    when = ", ".join(f"{option}: {value}" for option, value in declared.when.items()) if declared else ""
+    return f"{found} (with {when})" if when else found
 
 
 def _json(data: Any) -> str:

@@ -283,6 +283,8 @@ def _options(room: Room) -> Iterator[Problem]:
         for name, variant in details.variants.items()
     ]
     whens += [(("spec", "needs", "when", name), when) for name, when in spec.needs.when.items()]
+    whens += [(("spec", "secrets", name, "when"), secret.when) for name, secret in spec.secrets.items()]
+    whens += [(("spec", "gates", name, "when"), gate.when) for name, gate in spec.gates.items()]
     for path, when in whens:
         for option, value in when.items():
             yield from room.unknown((*path, option), "option", option, spec.options)

@@ -13,7 +13,7 @@ from kolla_k8s.model.service import IdentityService, Plane, SecretKind, Service
 from kolla_k8s.model.workload import Kind, Workload
 
 DEFAULT_RELEASE = "2026.1"
-SINGLE_KEY = frozenset({SecretKind.PASSWORD, SecretKind.UUID, SecretKind.ERLANG_COOKIE})
+SINGLE_KEY = frozenset({SecretKind.PASSWORD, SecretKind.GIVEN, SecretKind.UUID, SecretKind.ERLANG_COOKIE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +198,11 @@ def secret_ref(service: Service, name: str) -> SecretRef:
     if derived_secrets(service)[name] in SINGLE_KEY:
         return SecretRef(f"{service.name}-secrets", name)
     return SecretRef(f"{service.name}-{name}", "")
+
+
+def is_optional(service: Service, secret: str) -> bool:
+    """Whether only some sites have a secret."""
+    return secret in service.spec.secrets and bool(service.spec.secrets[secret].when)
 
 
 def is_control(service: Service) -> bool:

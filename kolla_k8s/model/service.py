@@ -27,6 +27,7 @@ class SecretKind(StrEnum):
     """What a generated secret holds."""
 
     PASSWORD = "password"  # noqa: S105 - the name of a kind
+    GIVEN = "given"
     FERNET_KEYS = "fernet-keys"
     ERLANG_COOKIE = "erlang-cookie"
     UUID = "uuid"
@@ -121,11 +122,16 @@ class Identity(Strict):
 
 
 class Secret(Strict):
-    """A generated secret. ``owner: cluster`` is changed in the cluster (rotation) and never exported or reverted."""
+    """A secret. ``owner: cluster`` is changed in the cluster (rotation) and never exported or reverted.
+
+    Kinds are generated, but for two that a system outside knows: ``given``, a word, and ``keyring``, a Secret of whole
+    files.
+    """
 
     kind: SecretKind
     owner: Literal["site", "cluster"] = "site"
     help: str = ""
+    when: dict[Name, Any] = Field(default={}, description="options under which there must be one; always when empty")
 
 
 class Variant(Strict):
@@ -244,6 +250,7 @@ class Gate(Strict):
     login: str | None = Field(default=None, description="Keystone user that asks, or service/user of another service")
     timeout_s: Annotated[int, Field(ge=1)] = 300
     settings: dict[str, Any] = {}
+    when: dict[Name, Any] = Field(default={}, description="options under which it is asked; always when empty")
 
 
 class Option(Strict):

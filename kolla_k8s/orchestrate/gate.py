@@ -135,6 +135,12 @@ async def _keystone(gates: Gates, step: Step, gate: GateSpec, pods: list[KubeObj
     return await gates.run(pods[0], gate, "keystone", arguments)
 
 
+async def _glance(gates: Gates, step: Step, gate: GateSpec, pods: list[KubeObject]) -> GateResult:
+    port = next(iter(gates.catalog[step.name].spec.workloads[gate.workload].ports.values()))
+    places = [f"{pod['status']['podIP']}:{port}" for pod in pods]
+    return await gates.run(pods[0], gate, "glance_image", {"places": places})
+
+
 async def _openstack(gates: Gates, _step: Step, gate: GateSpec, pods: list[KubeObject]) -> GateResult:
     """Programs that look at the cloud through its APIs; the gate's settings are their arguments."""
     program = "openstack" if gate.kind == "openstack-request" else gate.kind.replace("-", "_")
@@ -145,7 +151,7 @@ async def _openstack(gates: Gates, _step: Step, gate: GateSpec, pods: list[KubeO
 Kind = Callable[[Gates, Step, GateSpec, list[KubeObject]], Awaitable[GateResult]]
 KINDS: dict[str, Kind] = {
     "compute-up": _openstack,
-    "glance-image": _openstack,
+    "glance-image": _glance,
     "keystone-token": _keystone,
     "libvirt-answers": _each_node,
     "nova-cells": _openstack,

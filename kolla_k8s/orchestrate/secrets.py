@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from kolla_k8s.errors import AlreadyExistsError, ConflictError, OutsideError
 from kolla_k8s.model.borrowed import borrowed_secrets
-from kolla_k8s.model.catalog import SINGLE_KEY, Catalog, derived_secrets, is_control, secret_ref
+from kolla_k8s.model.catalog import SINGLE_KEY, Catalog, SecretRef, derived_secrets, is_control, secret_ref
 from kolla_k8s.model.service import SecretKind
 from kolla_k8s.ports import Cluster, KubeObject, Resource
 
@@ -28,12 +28,19 @@ Generator = Callable[[SecretKind], str]
 
 @dataclass(frozen=True, slots=True)
 class SecretSpec:
-    """A Secret that charts expect: key -> what it holds; ``owner`` is ``site`` or ``cluster``."""
+    """A Secret that charts expect.
+
+    Attributes:
+        keys: Key -> what it holds; empty when the operator makes the whole Secret.
+        owner: ``site`` or ``cluster``.
+        about: What the operator must know of what is not generated.
+    """
 
     name: str
     namespace: str
     keys: Mapping[str, SecretKind]
     owner: str = "site"
+    about: str = ""
 
 
 def generate(kind: SecretKind) -> str:
@@ -57,17 +64,23 @@ def secret_specs(catalog: Catalog, services: Iterable[str], namespaces: Mapping[
         space = namespaces["control" if is_control(service) else "node"]
         for secret, kind in derived_secrets(service).items():
             ref = secret_ref(service, secret)
-            keys = {ref.key: kind} if kind in SINGLE_KEY else dict.fromkeys(("0", "1"), kind)
             declared = service.spec.secrets.get(secret)
-            spec = SecretSpec(ref.secret, space, keys, declared.owner if declared else "site")
+            owner, about = (declared.owner, declared.help) if declared else ("site", "")
+            spec = SecretSpec(ref.secret, space, _keys(ref, kind), owner, about)
             found[ref.secret] = _joined(found.get(ref.secret, spec), spec)
     return sorted(found.values(), key=lambda spec: spec.name)
+
+
+def _keys(ref: SecretRef, kind: SecretKind) -> dict[str, SecretKind]:
+    if kind is SecretKind.KEYRING:
+        return {}
+    return {ref.key: kind} if kind in SINGLE_KEY else dict.fromkeys(("0", "1"), kind)
 
 
 def _joined(one: SecretSpec, other: SecretSpec) -> SecretSpec:
     """Put the keys of one Secret together; it is the cluster's only when all of them are."""
     owner = "site" if "site" in {one.owner, other.owner} else "cluster"
-    return SecretSpec(one.name, one.namespace, {**one.keys, **other.keys}, owner)
+    return SecretSpec(one.name, one.namespace, {**one.keys, **other.keys}, owner, one.about)
 
 
 async def ensure_namespaces(cluster: Cluster, namespaces: Mapping[str, str]) -> list[str]:
@@ -113,6 +126,8 @@ async def ensure_secrets(
 async def _ensure(cluster: Cluster, spec: SecretSpec, make: Generator, given: Mapping[str, str]) -> str:
     """Create or complete one Secret; when another run writes it meanwhile, look again at what is there now."""
     there = await cluster.get(SECRETS, spec.name, spec.namespace)
+    if there is None and not spec.keys:
+        raise OutsideError(f"Secret {spec.namespace}/{spec.name}", "is not there", f"create it: {spec.about}")
     try:
         if there is None:
             await cluster.create(SECRETS, _secret(spec, make, given), spec.namespace)
@@ -141,7 +156,12 @@ def _secret(spec: SecretSpec, make: Generator, given: Mapping[str, str]) -> Kube
 
 
 def _value(spec: SecretSpec, key: str, make: Generator, given: Mapping[str, str]) -> str:
-    return given.get(f"{spec.name}/{key}") or make(spec.keys[key])
+    if said := given.get(f"{spec.name}/{key}"):
+        return said
+    if spec.keys[key] is SecretKind.GIVEN:
+        way_out = "say it in a file for `kolla-k8s secrets init --from`"
+        raise OutsideError(f"Secret {spec.namespace}/{spec.name}", f"{key} cannot be generated", way_out)
+    return make(spec.keys[key])
 
 
 def _encoded(value: str) -> str:

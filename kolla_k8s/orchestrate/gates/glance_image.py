@@ -1,4 +1,4 @@
-"""An image is uploaded, read back whole, and deleted."""
+"""An image is uploaded through the Service, read back whole from every pod, and deleted."""
 
 # ruff: noqa: F821 - stands behind openstack.py
 
@@ -10,9 +10,11 @@ def check(arguments):
     made = one.want("image", "POST", "/v2/images", about)["id"]
     try:
         one.want("image", "PUT", f"/v2/images/{made}/file", content)
-        status, found = one.ask("image", "GET", f"/v2/images/{made}/file")
-        if status != 200 or found != content:
-            raise SystemExit(f"what was uploaded is not what is read back: {status}, {len(found)} bytes")
+        for place in arguments["places"]:
+            url = f"http://{place}/v2/images/{made}/file"
+            status, _, found = send("GET", url, None, {"X-Auth-Token": one.token})
+            if status != 200 or found != content:
+                raise SystemExit(f"{place} does not give what was uploaded: {status}, {len(found)} bytes")
     finally:
         one.ask("image", "DELETE", f"/v2/images/{made}")
-    return f"{len(content)} bytes were uploaded and read back"
+    return f"{len(content)} bytes were uploaded and read back from {len(arguments['places'])} pods"

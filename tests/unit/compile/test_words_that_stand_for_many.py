@@ -148,6 +148,16 @@ def test_login_or_host_that_is_not_there_is_refused(tmp_path, text, message):
     assert message in str(refused.value)
 
 
+def test_uwsgi_is_told_what_the_definition_adds(tmp_path):
+    """
+    Laid over what every API has.
+    """
+    wsgi = {**API["wsgi"], "options": {"start-time": "%t", "processes": 1}}
+    found = values(files_of(tmp_path, "one", *NEEDED, one(workloads={"api": {**API, "wsgi": wsgi}})))
+
+    assert ("%t", 1) == tuple(found["api-uwsgi.ini"]["uwsgi"][key] for key in ("start-time", "processes"))
+
+
 def test_workload_has_either_a_command_or_a_module(tmp_path):
     """
     Neither and both are refused.

@@ -27,6 +27,7 @@ KINDS = {
     "openvswitch": ("openvswitch-bridge", "db"),
     "ovn": ("ovn-leader", "nb"),
     "ovn-controller": ("ovn-chassis", "controller"),
+    "glance": ("glance-image", "api"),
 }
 ONE = [("mariadb", 1), ("keystone", 1), ("nova-compute", 1), ("ovn", 1)]
 ALL = [("rabbitmq", 3), ("memcached", 2), ("libvirt", 2), ("openvswitch", 2)]
@@ -129,6 +130,16 @@ def test_compute_services_of_all_nodes_are_looked_for():
     asked.check()
 
     assert [("nova-compute-0", ["node-0", "node-1"])] == [(pod, said["nodes"]) for pod, _, said in asked.calls]
+
+
+def test_image_is_to_be_read_from_every_pod():
+    """
+    One pod uploads it and asks all of them.
+    """
+    asked = Asked("glance", 2)
+    asked.check()
+
+    assert [("glance-0", ["10.0.0.0:9292", "10.0.0.1:9292"])] == [(pod, said["places"]) for pod, _, said in asked.calls]
 
 
 def test_gate_without_a_ready_pod_is_red():

@@ -261,3 +261,28 @@ def test_passwords_beside_a_secret_of_the_cluster_stay_the_sites(shipped):
     specs = secret_specs(Catalog("2026.1", {"rabbitmq": mixed}), ["rabbitmq"], SPACES)
 
     assert [("rabbitmq-secrets", "site")] == [(spec.name, spec.owner) for spec in specs]
+
+
+def test_word_that_a_system_outside_knows_is_asked_of_the_operator():
+    """
+    Given in a file it is kept as any other; nobody makes one up.
+    """
+    spec = SecretSpec("one-secrets", "openstack", {"key": SecretKind.GIVEN})
+    cluster = FakeCluster(namespaces=("default", "openstack"))
+
+    with pytest.raises(OutsideError, match="openstack/one-secrets: key cannot be generated; say it in a file"):
+        ensured(cluster, spec)
+    assert {"one-secrets": "created"} == ensured(cluster, spec, given={"one-secrets/key": "word"})
+
+
+def test_secret_of_whole_files_is_the_operators():
+    """
+    What is there is kept whatever it holds; what is not there is asked for in the definition's words.
+    """
+    spec = SecretSpec("one-ceph", "openstack", {}, about="the file ceph.conf")
+    cluster = FakeCluster(namespaces=("default", "openstack"))
+
+    with pytest.raises(OutsideError, match=r"openstack/one-ceph: is not there; create it: the file ceph\.conf"):
+        ensured(cluster, spec)
+    cluster.put(SECRETS, {"metadata": {"name": "one-ceph"}, "data": {"ceph.conf": "Cg=="}}, "openstack")
+    assert {"one-ceph": "kept"} == ensured(cluster, spec)

@@ -1,0 +1,85 @@
+"""What a site's options leave of secrets, gates and files, and what charts hold of what only some sites have."""
+
+from __future__ import annotations
+
+import pytest
+
+from kolla_k8s.model.choices import choose
+from kolla_k8s.model.known_options import Known
+from tests.conftest import catalog_of
+from tests.unit.compile.defined import LISTENING, a_definition, files_of, write
+
+CEPH = {"store": "ceph"}
+STORING = a_definition(
+    "one",
+    options={"store": {"default": "file", "one-of": ["file", "ceph", "s3"], "help": "where"}},
+    secrets={
+        "own": {"kind": "password"},
+        "key": {"kind": "given", "when": {"store": "s3"}},
+        "ceph": {"kind": "keyring", "when": CEPH, "help": "the file ceph.conf"},
+    },
+    config={
+        "a.conf": {
+            "path": "/a.conf",
+            "format": "ini",
+            "content": {"a": {"own": "${secret:own}"}},
+            "variants": {"s3": {"when": {"store": "s3"}, "content": {"a": {"key": "${secret:key}"}}}},
+        }
+    },
+    workloads={"api": {**LISTENING, "volumes": {"ceph": {"path": "/etc/ceph", "secret": "ceph"}}}},
+    gates={"always": {"kind": "a", "workload": "api"}, "ceph": {"kind": "b", "workload": "api", "when": CEPH}},
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "secrets", "gates", "variants"),
+    [
+        ({}, ["own"], ["always"], []),
+        ({"two": CEPH}, ["own"], ["always"], []),
+        ({"one": {"store": "s3"}}, ["own", "key"], ["always"], ["s3"]),
+        ({"one": CEPH}, ["own", "ceph"], ["always", "ceph"], []),
+    ],
+)
+def test_what_the_site_did_not_choose_is_not_asked_for(tmp_path, said, secrets, gates, variants):
+    """
+    An option that nobody speaks of has its default.
+    """
+    catalog = catalog_of(write(tmp_path, STORING, a_definition("two")))
+
+    spec = choose(catalog, said)["one"].spec
+
+    assert (secrets, gates, variants) == (list(spec.secrets), list(spec.gates), list(spec.config["a.conf"].variants))
+
+
+def test_service_without_options_is_left_as_it_is(tmp_path):
+    """
+    And so is all else of the catalogue.
+    """
+    catalog = catalog_of(write(tmp_path, STORING, a_definition("two")))
+
+    chosen = choose(catalog, {"one": CEPH})
+
+    assert catalog["two"] is chosen["two"]
+    assert {} == chosen.known_options("one") == dict[str, Known]()
+
+
+def test_pods_start_without_what_only_some_sites_have(tmp_path):
+    """
+    As a folder and as a word of a file; what every site has must be there.
+    """
+    pods = files_of(tmp_path, "one", STORING)["templates/api-deployment.yaml"]
+
+    assert "secretName: one-ceph\n          defaultMode: 288\n          optional: true" in pods
+    assert "path: one/key\n              optional: true" in pods
+    assert "path: one/own\n      " in pods
+    assert 2 == pods.count("optional: true")
+
+
+def test_readme_says_when_a_secret_is_wanted(tmp_path):
+    """
+    And what the operator puts into one that is not generated.
+    """
+    readme = files_of(tmp_path, "one", STORING)["README.md"]
+
+    assert "| `one-ceph` | the file ceph.conf (with store: ceph) |" in readme
+    assert "| `one-secrets` | `own`, `key` (with store: s3) |" in readme
