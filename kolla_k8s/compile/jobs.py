@@ -23,7 +23,7 @@ from kolla_k8s.compile.pod import (
 )
 from kolla_k8s.compile.podfile import bootstrap_podfile
 from kolla_k8s.model.borrowed import secrets_named
-from kolla_k8s.model.catalog import Catalog, database_secret, messaging_secret, secret_ref
+from kolla_k8s.model.catalog import Catalog, database_secret, messaging_secret, secret_ref, user_passwords
 from kolla_k8s.model.service import Bootstrap, Periodic, Service
 
 Pairs = list[tuple[str, str]]
@@ -127,7 +127,7 @@ def _steps(plan: PodPlan) -> list[dict[str, Any]]:
     record = _step(plan, "record", BOOTSTRAP, [], has_token=True)
     if "identity" not in podfile:
         return [*made, record]
-    users = [(service.name, user.password) for user in service.spec.identity.users.values()]
+    users = [(service.name, password) for _, password in user_passwords(service)]
     identity = _step(plan, "identity", BOOTSTRAP, [("keystone", "admin-password"), *users])
     return [*made, record, identity] if _registers_after(service) else [*made, identity, record]
 

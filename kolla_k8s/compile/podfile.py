@@ -55,7 +55,7 @@ def bootstrap_podfile(catalog: Catalog, service: Service) -> dict[str, Any]:
     if service.spec.messaging:
         built_in["messaging"] = _messaging(service)
     if service.spec.identity.services or service.spec.identity.users:
-        built_in["identity"] = service.spec.identity.model_dump(exclude={"services": {"__all__": {"path", "port"}}})
+        built_in["identity"] = _identity(service)
     extra = ["keystone"] if "identity" in built_in else []
     common = _common(catalog, service, Files(dict(bootstrap.config)), built_in, extra)
     return {"is_bootstrap": True, **_waits(catalog, service), **common, **built_in}
@@ -86,6 +86,12 @@ def _messaging(service: Service) -> dict[str, Any]:
         }
         for name, user in service.spec.messaging.items()
     }
+
+
+def _identity(service: Service) -> dict[str, Any]:
+    """What the bootstrap registers; words that few services use are left out by the others."""
+    told = service.spec.identity.model_dump(exclude={"services": {"__all__": {"path", "port"}}})
+    return {key: value for key, value in told.items() if value or key not in {"admin_roles", "domains"}}
 
 
 def _waits(catalog: Catalog, service: Service) -> dict[str, Any]:

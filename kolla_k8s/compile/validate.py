@@ -13,7 +13,7 @@ from typing import Any
 from kolla_k8s.compile.load import Definition
 from kolla_k8s.compile.members import programs
 from kolla_k8s.errors import Problem, UserFilesError
-from kolla_k8s.model.catalog import Catalog, derived_secrets
+from kolla_k8s.model.catalog import Catalog, derived_secrets, user_passwords
 from kolla_k8s.model.placeholders import FILTERS, WORDS, placeholders
 from kolla_k8s.model.service import Plane, SecretKind, Service
 from kolla_k8s.model.workload import Container, Kind, Workload
@@ -245,9 +245,9 @@ def _references(room: Room) -> Iterator[Problem]:
             yield from room.unknown((*path, "workload"), "workload", owner, spec.workloads)
         ports = {port for n, w in spec.workloads.items() if owner in (None, n) for port in w.ports}
         yield from room.unknown((*path, "port"), "port", entry.port, ports)
-    for name, user in spec.identity.users.items():
-        known = derived_secrets(room.service)
-        yield from room.unknown(("spec", "identity", "users", name, "password"), "secret", user.password, known)
+    for where, password in user_passwords(room.service):
+        path = ("spec", "identity", *where, "password")
+        yield from room.unknown(path, "secret", password, derived_secrets(room.service))
     for name, gate in spec.gates.items():
         yield from room.unknown(("spec", "gates", name, "workload"), "workload", gate.workload, spec.workloads)
     for name, exposed in spec.expose.items():

@@ -178,6 +178,15 @@ def derived_secrets(service: Service) -> dict[str, SecretKind]:
     return found
 
 
+def user_passwords(service: Service) -> list[tuple[tuple[str, ...], str]]:
+    """Where a Keystone user stands in the definition, and the secret that holds its password."""
+    identity = service.spec.identity
+    found: list[tuple[tuple[str, ...], str]] = [(("users", n), user.password) for n, user in identity.users.items()]
+    for domain, about in identity.domains.items():
+        found += [(("domains", domain, "users", name), user.password) for name, user in about.users.items()]
+    return found
+
+
 def database_owner(service: Service, name: str) -> str | None:
     """Key of the ``databases`` entry whose user may use a database: its own, or one named in ``also``."""
     return next((key for key, entry in service.spec.databases.items() if name in (key, *entry.also)), None)

@@ -15,7 +15,7 @@ WORDS = frozenset({"secret", "host", "port", "members", "hosts", "count", "url",
     "option",
     "transport",
 }
-FILTERS = frozenset({"url", "sql", "percent", "default", "public", "wrap", "whole", "ip", "template"})
+FILTERS = frozenset({"url", "sql", "percent", "default", "first", "public", "wrap", "whole", "ip", "template"})
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -112,12 +112,27 @@ class IdentityUser(Strict):
     roles: list[str] = ["admin"]
 
 
+class DomainUser(Strict):
+    """A user in a domain of its own service, its password (a secret of this service) and its roles in that domain."""
+
+    password: Name
+    roles: list[str] = ["admin"]
+
+
+class IdentityDomain(Strict):
+    """A Keystone domain beside the default one, and the users that look after it."""
+
+    users: dict[str, DomainUser] = {}
+
+
 class Identity(Strict):
-    """What is registered in Keystone: catalogue entries, users, roles and projects."""
+    """What is registered in Keystone: catalogue entries, users, roles, projects and domains."""
 
     services: dict[Name, IdentityService] = {}
     users: dict[Name, IdentityUser] = {}
+    domains: dict[str, IdentityDomain] = {}
     roles: list[str] = []
+    admin_roles: list[str] = Field(default=[], description="roles of the cloud's administrator in project admin")
     projects: list[str] = []
 
 

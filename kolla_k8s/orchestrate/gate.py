@@ -18,7 +18,7 @@ from kolla_k8s.model.catalog import Catalog
 from kolla_k8s.model.plan import GateSpec, Step
 from kolla_k8s.ports import Cluster, KubeObject, Resource
 
-ON_OPENSTACK = frozenset({"compute_up", "glance_image", "neutron_network", "nova_cells", "smoke"})
+ON_OPENSTACK = frozenset({"compute_up", "glance_image", "heat_stack", "neutron_network", "nova_cells", "smoke"})
 PODS = Resource("", "v1", "pods", "Pod")
 LOADER = (
     "import json, sys; length, arguments = json.loads(sys.stdin.readline()); space = {}; "
@@ -152,6 +152,7 @@ Kind = Callable[[Gates, Step, GateSpec, list[KubeObject]], Awaitable[GateResult]
 KINDS: dict[str, Kind] = {
     "compute-up": _openstack,
     "glance-image": _glance,
+    "heat-stack": _openstack,
     "keystone-token": _keystone,
     "libvirt-answers": _each_node,
     "nova-cells": _openstack,

@@ -155,6 +155,8 @@ def _filtered(value, names):
             value = str(int(float(value) * float(argument) / 100))
         elif word == "default":
             value = value or argument
+        elif word == "first":
+            value = value[: int(argument)]
         elif word == "ip":
             value = _resolved(value)
         elif word == "whole":

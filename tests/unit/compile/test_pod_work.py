@@ -213,11 +213,12 @@ def test_facts_of_pod_node_and_limits_come_from_the_environment(program, monkeyp
     for name, value in {"POD_NAME": "nova-0", "NODE_NAME": "n1", "LIMIT_MEMORY": "512"}.items():
         monkeypatch.setenv(name, value)
     text = "${pod:name} ${node:name} ${limit:memory|percent=50} ${each:key} ${hosts:mariadb} ${site:region|default=x}"
+    text += " ${site:region|first=6}"
 
     said = init.fill(text, init.Facts({**POD, "each": "az1"}))
 
     assert (
-        "nova-0 n1 256 az1 m-0.mariadb-peers.openstack.svc,m-1.mariadb-peers.openstack.svc RegionOne" == said
+        "nova-0 n1 256 az1 m-0.mariadb-peers.openstack.svc,m-1.mariadb-peers.openstack.svc RegionOne Region" == said
     )  # fmt: skip
 
 
@@ -430,6 +431,37 @@ def test_service_is_registered_in_keystone(program, capsys):
     }
     assert [{"id": "RegionOne"}] == keystone.things["regions"]
     assert "user nova is there\ncatalogue entry nova is there\n" == capsys.readouterr().out
+
+
+DOMAIN = {"stacks": {"users": {"keeper": {"password": "password", "roles": ["admin"]}}}}
+
+
+def test_domain_and_its_keeper_are_registered(program, capsys):
+    """
+    The keeper has its roles in the domain alone, and a password of its own.
+    """
+    keystone = FakeKeystone(admin="admin", keeper="old")
+
+    register(program, keystone, users={}, services={}, domains=DOMAIN)
+
+    assert ["stacks"] == [domain["name"] for domain in keystone.things["domains"]]
+    assert [("keeper", "domains-0")] == [(user["name"], user["domain_id"]) for user in keystone.things["users"]]
+    assert ["domains-0/users/users-0/roles/roles-1"] == keystone.roles
+    assert "pa'ss" == keystone.passwords["keeper"]
+    assert "domain stacks is there\n" == capsys.readouterr().out
+
+
+def test_administrator_gets_the_roles_of_a_service(program):
+    """
+    In its own project; its password is not touched.
+    """
+    keystone = FakeKeystone(admin="admin")
+
+    _, server = register(program, keystone, users={}, services={}, admin_roles=["owner"])
+
+    assert ["reader", "owner"] == [role["name"] for role in keystone.things["roles"]]
+    assert ["projects-1/users/users-0/roles/roles-1"] == keystone.roles
+    assert "PATCH" not in {request.method for request in server.asked}
 
 
 def test_second_registration_changes_nothing(program):

@@ -148,6 +148,38 @@ def test_login_or_host_that_is_not_there_is_refused(tmp_path, text, message):
     assert message in str(refused.value)
 
 
+def test_users_of_domains_have_passwords_of_the_service(tmp_path):
+    """
+    The step that registers them reads these and no others; who has no domain is told of none.
+    """
+    domains = {"stacks": {"users": {"keeper": {"password": "kept"}}}}
+    secrets = {"login": {"kind": "password"}, "kept": {"kind": "password"}, "other": {"kind": "password"}}
+    users = {"one": {"password": "login"}}
+    has = files_of(tmp_path, "one", one(identity={"users": users, "domains": domains}, secrets=secrets), *NEEDED)
+    has_not = files_of(tmp_path, "one", one(), *NEEDED)
+
+    assert {"stacks": {"users": {"keeper": {"password": "kept", "roles": ["admin"]}}}} == json.loads(
+        has["files/bootstrap.json"]
+    )["identity"]["domains"]
+    assert "path: one/kept" in has["templates/_helpers.tpl"]
+    assert "path: one/other" not in has["templates/_helpers.tpl"]
+    assert "domains" not in json.loads(has_not["files/bootstrap.json"])["identity"]
+
+
+def test_password_of_a_domains_user_is_a_secret(tmp_path):
+    """
+    With the nearest name when it is none.
+    """
+    domains = {"stacks": {"users": {"keeper": {"password": "logon"}}}}
+
+    with pytest.raises(UserFilesError) as refused:
+        catalog_of(write(tmp_path, one(identity={"domains": domains}), *NEEDED))
+
+    assert (
+        'spec.identity.domains.stacks.users.keeper.password: no secret is called "logon"; did you mean "login"?'
+    ) in str(refused.value)
+
+
 def test_uwsgi_is_told_what_the_definition_adds(tmp_path):
     """
     Laid over what every API has.
