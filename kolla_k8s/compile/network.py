@@ -10,7 +10,7 @@ from typing import Any
 
 from kolla_k8s.compile.emit import Block
 from kolla_k8s.compile.members import agent_of
-from kolla_k8s.compile.objects import NEEDS, metadata, selector
+from kolla_k8s.compile.objects import NEEDS, both, metadata, selector, switch
 from kolla_k8s.model.catalog import Catalog, host_of, is_control, pods_name
 from kolla_k8s.model.service import Service
 
@@ -57,6 +57,29 @@ def _siblings(service: Service) -> list[dict[str, Any]]:
 
 def _all_ports(service: Service) -> list[int]:
     return [port for workload in service.spec.workloads.values() for port in workload.ports.values()]
+
+
+def external_objects(service: Service) -> dict[str, tuple[dict[str, Any], str]]:
+    """Template file name -> policy that lets a service's pods out to a system outside, and its condition."""
+    found = {}
+    for name, external in service.spec.external.items():
+        rule: dict[str, Any] = {"to": Block(f'include "@@.outside" (index .Values.external "{name}").cidrs')}
+        if external.ports:
+            rule["ports"] = [_range(port) for port in external.ports.values()]
+        pods = {key: value for key, value in selector(service, "").items() if not key.endswith("/component")}
+        item = {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": metadata(service, f"{service.name}-to-{name}", name),
+            "spec": {"podSelector": {"matchLabels": pods}, "policyTypes": ["Egress"], "egress": [rule]},
+        }
+        found[f"to-{name}-networkpolicy"] = (item, both(".Values.global.networkPolicy", switch(external.when)))
+    return found
+
+
+def _range(port: int | tuple[int, int]) -> dict[str, Any]:
+    first, last = port if isinstance(port, tuple) else (port, port)
+    return {"port": first, "protocol": "TCP", **({"endPort": last} if last > first else {})}
 
 
 def _tcp(ports: Any) -> list[dict[str, Any]]:

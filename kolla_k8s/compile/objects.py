@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from kolla_k8s.compile.emit import Block, Go
@@ -18,6 +19,17 @@ def selector(service: Service, component: str) -> dict[str, Any]:
         "app.kubernetes.io/instance": Go("{{ .Release.Name }}"),
         "app.kubernetes.io/component": component,
     }
+
+
+def switch(when: Mapping[str, Any]) -> str:
+    """Go condition of a ``when``; empty when there is none."""
+    tests = [f'(eq (toString (index .Values.options "{option}")) "{value}")' for option, value in when.items()]
+    return " ".join(["and", *tests]) if tests else ""
+
+
+def both(one: str, other: str) -> str:
+    """Go condition under which two conditions hold; an empty one always does."""
+    return f"and ({one}) ({other})" if one and other else one or other
 
 
 def for_each(item: dict[str, Any], selecting: dict[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from kolla_k8s.compile.emit import emit
 from kolla_k8s.compile.helmtest import test_objects
 from kolla_k8s.compile.jobs import bootstrap_labels, bootstrap_objects, bootstrap_pod, periodic_objects
 from kolla_k8s.compile.members import has_agents
+from kolla_k8s.compile.network import external_objects
 from kolla_k8s.compile.podfile import bootstrap_podfile, workload_podfile
 from kolla_k8s.compile.rights import rights_objects
 from kolla_k8s.compile.values import chart_values, images, values_schema
@@ -97,7 +98,7 @@ def _chart(service: Service, version: str, release: str, files: Mapping[str, str
 
 
 def _objects(catalog: Catalog, service: Service) -> dict[str, str]:
-    found = {**bootstrap_objects(catalog, service), **rights_objects(service)}
+    found = {**bootstrap_objects(catalog, service), **rights_objects(service), **external_objects(service)}
     for name in service.spec.workloads:
         found |= workload_objects(catalog, service, name)
     for name in service.spec.periodic:
@@ -149,6 +150,7 @@ def _helpers(catalog: Catalog, service: Service) -> str:
         "counts_itself": _counts_itself(service),
         "waits_by_option": bool(service.spec.needs.when),
         "uses_options": bool(arguments(_texts(service), "option")),
+        "goes_outside": bool(service.spec.external),
         "bootstrap_pod": "",
     }
     if service.spec.bootstrap:

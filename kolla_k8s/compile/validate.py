@@ -284,6 +284,7 @@ def _options(room: Room) -> Iterator[Problem]:
     ]
     whens += [(("spec", "needs", "when", name), when) for name, when in spec.needs.when.items()]
     whens += [(("spec", "secrets", name, "when"), secret.when) for name, secret in spec.secrets.items()]
+    whens += [(("spec", "external", name, "when"), external.when) for name, external in spec.external.items()]
     whens += [(("spec", "gates", name, "when"), gate.when) for name, gate in spec.gates.items()]
     for path, when in whens:
         for option, value in when.items():

@@ -64,6 +64,11 @@ def chart_values(catalog: Catalog, service: Service) -> dict[str, Commented]:
         }
     if spec.options:
         sections["options"] = {name: (option.help, option.default) for name, option in spec.options.items()}
+    if spec.external:
+        sections["external"] = {
+            name: (f"Where it answers, for NetworkPolicies; none is anywhere. Used: {external.help}.", {"cidrs": []})
+            for name, external in spec.external.items()
+        }
     if spec.config:
         sections["config"] = {
             name: (f"{file.path}; null deletes an option.", file.content) for name, file in spec.config.items()
@@ -150,6 +155,9 @@ def values_schema(catalog: Catalog, service: Service) -> Json:
     if "options" in sections:
         options = {name: {"enum": o.one_of} if o.one_of else {} for name, o in service.spec.options.items()}
         properties["options"] = _closed(options)
+    if "external" in sections:
+        cidrs = {"type": "array", "items": {"type": "string", "pattern": r"^[0-9a-fA-F:.]+/[0-9]{1,3}$"}}
+        properties["external"] = _closed(dict.fromkeys(sections["external"], _closed({"cidrs": cidrs})))
     if "config" in sections:
         files = {name: _file_schema(file.format) for name, file in service.spec.config.items()}
         properties["config"] = _closed(files)

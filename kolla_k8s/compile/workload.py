@@ -8,7 +8,7 @@ from typing import Any, assert_never
 from kolla_k8s.compile.emit import Block, Go
 from kolla_k8s.compile.members import agent_of, chosen, member_objects
 from kolla_k8s.compile.network import policy
-from kolla_k8s.compile.objects import config_map, for_each, labels, metadata, selector
+from kolla_k8s.compile.objects import both, config_map, for_each, labels, metadata, selector, switch
 from kolla_k8s.compile.pod import (
     TOOLS,
     PodPlan,
@@ -39,18 +39,7 @@ def workload_objects(catalog: Catalog, service: Service, name: str) -> dict[str,
     if workload.for_each:
         mark = selector(service, name)
         found = {file: (for_each(item, mark), when) for file, (item, when) in found.items()}
-    switch = _switch(workload)
-    return {file: (item, _both(switch, when)) for file, (item, when) in found.items()}
-
-
-def _switch(workload: Workload) -> str:
-    """Go condition of the workload's ``when``."""
-    tests = [f'(eq (toString (index .Values.options "{option}")) "{value}")' for option, value in workload.when.items()]
-    return " ".join(["and", *tests]) if tests else ""
-
-
-def _both(one: str, other: str) -> str:
-    return f"and ({one}) ({other})" if one and other else one or other
+    return {file: (item, both(switch(workload.when), when)) for file, (item, when) in found.items()}
 
 
 def _objects(catalog: Catalog, service: Service, name: str) -> dict[str, tuple[dict[str, Any], str]]:

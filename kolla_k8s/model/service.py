@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from kolla_k8s.model.base import AbsolutePath, Argv, FileName, Name, Strict
+from kolla_k8s.model.base import AbsolutePath, Argv, FileName, Name, Port, Strict
 from kolla_k8s.model.workload import Resources, Volume, Workload
 
 
@@ -276,6 +276,14 @@ class Option(Strict):
     help: str
 
 
+class External(Strict):
+    """A system outside the cluster, such as Ceph: the network is open to the addresses that the site says."""
+
+    help: str
+    ports: dict[Name, Port | tuple[Port, Port]] = Field(default={}, description="a port or first and last; all if none")
+    when: dict[Name, Any] = Field(default={}, description="options under which it is used; always when empty")
+
+
 class Spec(Strict):
     """What the service is made of."""
 
@@ -283,7 +291,7 @@ class Spec(Strict):
     user: User
     needs: Needs = Needs()
     options: dict[Name, Option] = {}
-    external: dict[Name, str] = Field(default={}, description="systems outside the cluster that are used, such as ceph")
+    external: dict[Name, External] = Field(default={}, description="systems outside the cluster that its pods talk to")
     databases: dict[str, Database] = {}
     messaging: dict[Name, MessagingUser] = {}
     identity: Identity = Identity()

@@ -18,7 +18,9 @@ from kolla_k8s.model.catalog import Catalog
 from kolla_k8s.model.plan import GateSpec, Step
 from kolla_k8s.ports import Cluster, KubeObject, Resource
 
-ON_OPENSTACK = frozenset({"compute_up", "glance_image", "heat_stack", "neutron_network", "nova_cells", "smoke"})
+ON_OPENSTACK = frozenset(
+    {"cinder_volume", "compute_up", "glance_image", "heat_stack", "neutron_network", "nova_cells", "smoke"}
+)
 PODS = Resource("", "v1", "pods", "Pod")
 LOADER = (
     "import json, sys; length, arguments = json.loads(sys.stdin.readline()); space = {}; "
@@ -151,6 +153,7 @@ async def _openstack(gates: Gates, _step: Step, gate: GateSpec, pods: list[KubeO
 Kind = Callable[[Gates, Step, GateSpec, list[KubeObject]], Awaitable[GateResult]]
 KINDS: dict[str, Kind] = {
     "compute-up": _openstack,
+    "cinder-volume": _openstack,
     "glance-image": _glance,
     "heat-stack": _openstack,
     "keystone-token": _keystone,

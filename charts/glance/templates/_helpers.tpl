@@ -84,6 +84,14 @@ storageClassName: {{ $class }}
 {{- end }}
 {{- end -}}
 
+{{/* Addresses of a system outside; none said is anywhere. */}}
+{{- define "glance.outside" -}}
+{{- range . | default (list "0.0.0.0/0" "::/0") }}
+- ipBlock:
+    cidr: {{ . | quote }}
+{{- end }}
+{{- end -}}
+
 {{- define "glance.bootstrapLabels" -}}
 app.kubernetes.io/name: glance
 app.kubernetes.io/instance: {{ .Release.Name }}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from kolla_k8s.compile.values import defaults, values_schema
 from kolla_k8s.model.choices import choose
 from kolla_k8s.model.known_options import Known
 from tests.conftest import catalog_of
@@ -27,6 +28,10 @@ STORING = a_definition(
         }
     },
     workloads={"api": {**LISTENING, "volumes": {"ceph": {"path": "/etc/ceph", "secret": "ceph"}}}},
+    external={
+        "ceph": {"when": CEPH, "ports": {"mon": 3300, "osd": [6800, 7568]}, "help": "disks"},
+        "mail": {"help": "letters"},
+    },
     gates={"always": {"kind": "a", "workload": "api"}, "ceph": {"kind": "b", "workload": "api", "when": CEPH}},
 )
 
@@ -83,3 +88,30 @@ def test_readme_says_when_a_secret_is_wanted(tmp_path):
 
     assert "| `one-ceph` | the file ceph.conf (with store: ceph) |" in readme
     assert "| `one-secrets` | `own`, `key` (with store: s3) |" in readme
+
+
+def test_network_is_open_to_what_is_outside_where_it_is_used(tmp_path):
+    """
+    For all pods of the service, to the addresses that the site says, and to these ports alone where they are named.
+    """
+    files = files_of(tmp_path, "one", STORING)
+    ceph, mail = files["templates/to-ceph-networkpolicy.yaml"], files["templates/to-mail-networkpolicy.yaml"]
+
+    assert ceph.startswith(
+        '{{- if and (.Values.global.networkPolicy) (and (eq (toString (index .Values.options "store")) "ceph")) }}'
+    )
+    assert 'include "one.outside" (index .Values.external "ceph").cidrs' in ceph
+    assert "- port: 3300\n      protocol: TCP\n    - port: 6800\n      protocol: TCP\n      endPort: 7568\n" in ceph
+    assert mail.startswith("{{- if .Values.global.networkPolicy }}")
+    assert "ports:" not in mail
+    assert "component" not in ceph.partition("podSelector:")[2]
+
+
+def test_site_says_where_what_is_outside_answers(tmp_path):
+    """
+    Anywhere when it says nothing; addresses are checked.
+    """
+    catalog = catalog_of(write(tmp_path, STORING))
+
+    assert {"ceph": {"cidrs": []}, "mail": {"cidrs": []}} == defaults(catalog, catalog["one"])["external"]
+    assert ["ceph", "mail"] == list(values_schema(catalog, catalog["one"])["properties"]["external"]["properties"])

@@ -1,0 +1,656 @@
+{{/* Whole name of an image: the chart's own override, or registry, name and tag of the site. */}}
+{{- define "cinder.image" -}}
+{{- $site := .root.Values.global.images -}}
+{{- index .root.Values.images .name | default (printf "%s/%s:%s" $site.registry .name $site.tag) -}}
+{{- end -}}
+
+{{/* The file that tells a pod about itself: its static part, and what only values know. */}}
+{{- define "cinder.podFile" -}}
+{{- $root := .root -}}
+{{- $pod := $root.Files.Get (printf "files/%s.json" .pod) | fromJson -}}
+{{- range $name, $file := $pod.files -}}
+{{- $content := index $root.Values.config $name -}}
+{{- range $variant := $root.Values.variants -}}
+{{- if eq $variant.file $name -}}
+{{- $holds := true -}}
+{{- range $option, $wanted := $variant.when -}}
+{{- if ne (toString (index $root.Values.options $option)) (toString $wanted) -}}{{- $holds = false -}}{{- end -}}
+{{- end -}}
+{{- if $holds -}}{{- $content = mergeOverwrite (deepCopy $content) (deepCopy $variant.content) -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if $file.sections -}}
+{{- $picked := dict -}}
+{{- range $section := $file.sections -}}
+{{- if hasKey $content $section -}}{{- $_ := set $picked $section (index $content $section) -}}{{- end -}}
+{{- end -}}
+{{- $content = $picked -}}
+{{- end -}}
+{{- $_ := set $file "content" $content -}}
+{{- end -}}
+{{- $members := dict -}}
+{{- range $name, $host := $pod.hosts -}}
+{{- with index $root.Values.global.members $name -}}{{- $_ := set $members $name . -}}{{- end -}}
+{{- end -}}
+{{- $namespaces := merge (dict "control" $root.Release.Namespace) $root.Values.global.namespaces -}}
+{{- $_ := set $pod "members" $members -}}
+{{- with .each -}}{{- $_ := set $pod "each" . -}}{{- end -}}
+{{- $_ := set $pod "site" (dict "region" $root.Values.global.region "namespaces" $namespaces) -}}
+{{- toPrettyJson $pod -}}
+{{- end -}}
+
+{{/* Name of a pod's ConfigMap: by content, so that a change makes a new one and an old pod keeps its own. */}}
+{{- define "cinder.configName" -}}
+{{- $programs := "" -}}
+{{- range $path, $bytes := .root.Files.Glob "files/*.py" -}}{{- $programs = print $programs ($bytes | toString) -}}{{- end -}}
+{{- $content := print (include "cinder.podFile" .) $programs -}}
+{{- printf "cinder-%s-%s" .pod (sha256sum $content | trunc 10) -}}
+{{- end -}}
+
+{{/* Who may connect: pods that carry the label of this need in either namespace, and nodes. */}}
+{{- define "cinder.clients" -}}
+- podSelector:
+    matchLabels:
+      {{ .label }}: "true"
+- namespaceSelector:
+    matchLabels:
+      kubernetes.io/metadata.name: {{ .root.Values.global.namespaces.node }}
+  podSelector:
+    matchLabels:
+      {{ .label }}: "true"
+{{- range .root.Values.global.nodeCidrs }}
+- ipBlock:
+    cidr: {{ . | quote }}
+{{- end }}
+{{- end -}}
+
+{{/* Addresses of the Kubernetes API. */}}
+{{- define "cinder.apiServer" -}}
+{{- range .Values.global.apiServer.cidrs | default (list "0.0.0.0/0" "::/0") }}
+- ipBlock:
+    cidr: {{ . | quote }}
+{{- end }}
+{{- end -}}
+
+{{/* Addresses of a system outside; none said is anywhere. */}}
+{{- define "cinder.outside" -}}
+{{- range . | default (list "0.0.0.0/0" "::/0") }}
+- ipBlock:
+    cidr: {{ . | quote }}
+{{- end }}
+{{- end -}}
+
+{{- define "cinder.bootstrapLabels" -}}
+app.kubernetes.io/name: cinder
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: bootstrap
+needs.kolla-k8s.io/mariadb: 'true'
+needs.kolla-k8s.io/memcached: 'true'
+needs.kolla-k8s.io/rabbitmq: 'true'
+needs.kolla-k8s.io/keystone: 'true'
+needs.kolla-k8s.io/glance: 'true'
+needs.kolla-k8s.io/nova: 'true'
+needs.kolla-k8s.io/cinder: 'true'
+{{- end -}}
+
+{{/* The bootstrap Job's pod; its digest names the Job and is what pods wait for. */}}
+{{- define "cinder.bootstrapPod" -}}
+automountServiceAccountToken: false
+enableServiceLinks: false
+imagePullSecrets: {{- toYaml .Values.global.images.pullSecrets | nindent 2 }}
+priorityClassName: {{ .Values.global.priorityClass | quote }}
+nodeSelector: {{- toYaml .Values.global.nodeSelector | nindent 2 }}
+tolerations: {{- toYaml .Values.global.tolerations | nindent 2 }}
+securityContext:
+  runAsNonRoot: true
+  runAsUser: 42407
+  runAsGroup: 42407
+  fsGroup: 42407
+  fsGroupChangePolicy: OnRootMismatch
+  seccompProfile:
+    type: RuntimeDefault
+restartPolicy: Never
+serviceAccountName: cinder
+terminationGracePeriodSeconds: 5
+initContainers:
+- name: prepare
+  image: {{ include "cinder.image" (dict "root" $ "name" "cinder-api") | quote }}
+  imagePullPolicy: {{ .Values.global.images.pullPolicy }}
+  command:
+  - python3
+  - /kolla-k8s/init.py
+  - prepare
+  env:
+  - name: POD_NAME
+    valueFrom:
+      fieldRef:
+        fieldPath: metadata.name
+  - name: POD_NAMESPACE
+    valueFrom:
+      fieldRef:
+        fieldPath: metadata.namespace
+  - name: POD_IP
+    valueFrom:
+      fieldRef:
+        fieldPath: status.podIP
+  - name: NODE_NAME
+    valueFrom:
+      fieldRef:
+        fieldPath: spec.nodeName
+  - name: NODE_IP
+    valueFrom:
+      fieldRef:
+        fieldPath: status.hostIP
+  - name: BOOTSTRAP_RECORD
+    value: cinder-bootstrap
+  - name: LIMIT_MEMORY
+    valueFrom:
+      resourceFieldRef:
+        containerName: record
+        resource: limits.memory
+        divisor: 1Mi
+  - name: LIMIT_CPU
+    valueFrom:
+      resourceFieldRef:
+        containerName: record
+        resource: limits.cpu
+        divisor: '1'
+  resources:
+    requests:
+      cpu: 100m
+      memory: 256Mi
+    limits:
+      cpu: '2'
+      memory: 512Mi
+  securityContext:
+    allowPrivilegeEscalation: false
+    readOnlyRootFilesystem: true
+    capabilities:
+      drop:
+      - ALL
+  volumeMounts:
+  - name: kolla-k8s
+    mountPath: /kolla-k8s
+    readOnly: true
+  - name: rendered
+    mountPath: /run/kolla-k8s/rendered
+  - name: secrets-prepare
+    mountPath: /run/kolla-k8s/secrets
+    readOnly: true
+  - name: token
+    mountPath: /run/kolla-k8s/token
+    readOnly: true
+  - name: tmp
+    mountPath: /tmp
+- name: databases
+  image: {{ include "cinder.image" (dict "root" $ "name" "cinder-api") | quote }}
+  imagePullPolicy: {{ .Values.global.images.pullPolicy }}
+  command:
+  - python3
+  - /kolla-k8s/bootstrap.py
+  - databases
+  env:
+  - name: POD_NAME
+    valueFrom:
+      fieldRef:
+        fieldPath: metadata.name
+  - name: POD_NAMESPACE
+    valueFrom:
+      fieldRef:
+        fieldPath: metadata.namespace
+  - name: POD_IP
+    valueFrom:
+      fieldRef:
+        fieldPath: status.podIP
+  - name: NODE_NAME
+    valueFrom:
+      fieldRef:
+        fieldPath: spec.nodeName
+  - name: NODE_IP
+    valueFrom:
+      fieldRef:
+        fieldPath: status.hostIP
+  resources:
+    requests:
+      cpu: 100m
+      memory: 256Mi
+    limits:
+      cpu: '2'
+      memory: 512Mi
+  securityContext:
+    allowPrivilegeEscalation: false
+    readOnlyRootFilesystem: true
+    capabilities:
+      drop:
+      - ALL
+  volumeMounts:
+  - name: kolla-k8s
+    mountPath: /kolla-k8s
+    readOnly: true
+  - name: rendered
+    mountPath: /run/kolla-k8s/rendered
+    readOnly: true
+  - name: secrets-databases
+    mountPath: /run/kolla-k8s/secrets
+    readOnly: true
+  - name: tmp
+    mountPath: /tmp
+  - name: state
+    mountPath: /var/lib/cinder
+  - name: rendered
+    mountPath: /etc/cinder/cinder.conf
+    subPath: cinder.conf
+    readOnly: true
+  - name: rendered
+    mountPath: /etc/kolla-k8s/database.cnf
+    subPath: database.cnf
+    readOnly: true
+- name: messaging
+  image: {{ include "cinder.image" (dict "root" $ "name" "cinder-api") | quote }}
+  imagePullPolicy: {{ .Values.global.images.pullPolicy }}
+  command:
+  - python3
+  - /kolla-k8s/bootstrap.py
+  - messaging
+  env:
+  - name: POD_NAME
+    valueFrom:
+      fieldRef:
+        fieldPath: metadata.name
+  - name: POD_NAMESPACE
+    valueFrom:
+      fieldRef:
+        fieldPath: metadata.namespace
+  - name: POD_IP
+    valueFrom:
+      fieldRef:
+        fieldPath: status.podIP
+  - name: NODE_NAME
+    valueFrom:
+      fieldRef:
+        fieldPath: spec.nodeName
+  - name: NODE_IP
+    valueFrom:
+      fieldRef:
+        fieldPath: status.hostIP
+  resources:
+    requests:
+      cpu: 100m
+      memory: 256Mi
+    limits:
+      cpu: '2'
+      memory: 512Mi
+  securityContext:
+    allowPrivilegeEscalation: false
+    readOnlyRootFilesystem: true
+    capabilities:
+      drop:
+      - ALL
+  volumeMounts:
+  - name: kolla-k8s
+    mountPath: /kolla-k8s
+    readOnly: true
+  - name: rendered
+    mountPath: /run/kolla-k8s/rendered
+    readOnly: true
+  - name: secrets-messaging
+    mountPath: /run/kolla-k8s/secrets
+    readOnly: true
+  - name: tmp
+    mountPath: /tmp
+  - name: state
+    mountPath: /var/lib/cinder
+  - name: rendered
+    mountPath: /etc/cinder/cinder.conf
+    subPath: cinder.conf
+    readOnly: true
+  - name: rendered
+    mountPath: /etc/kolla-k8s/database.cnf
+    subPath: database.cnf
+    readOnly: true
+- name: schema-expand
+  image: {{ include "cinder.image" (dict "root" $ "name" "cinder-api") | quote }}
+  imagePullPolicy: {{ .Values.global.images.pullPolicy }}
+  command:
+  - python3
+  - /kolla-k8s/init.py
+  - step
+  - schema-expand
+  env:
+  - name: POD_NAME
+    valueFrom:
+      fieldRef:
+        fieldPath: metadata.name
+  - name: POD_NAMESPACE
+    valueFrom:
+      fieldRef:
+        fieldPath: metadata.namespace
+  - name: POD_IP
+    valueFrom:
+      fieldRef:
+        fieldPath: status.podIP
+  - name: NODE_NAME
+    valueFrom:
+      fieldRef:
+        fieldPath: spec.nodeName
+  - name: NODE_IP
+    valueFrom:
+      fieldRef:
+        fieldPath: status.hostIP
+  resources:
+    requests:
+      cpu: 100m
+      memory: 256Mi
+    limits:
+      cpu: '2'
+      memory: 512Mi
+  securityContext:
+    allowPrivilegeEscalation: false
+    readOnlyRootFilesystem: true
+    capabilities:
+      drop:
+      - ALL
+  volumeMounts:
+  - name: kolla-k8s
+    mountPath: /kolla-k8s
+    readOnly: true
+  - name: rendered
+    mountPath: /run/kolla-k8s/rendered
+    readOnly: true
+  - name: tmp
+    mountPath: /tmp
+  - name: state
+    mountPath: /var/lib/cinder
+  - name: rendered
+    mountPath: /etc/cinder/cinder.conf
+    subPath: cinder.conf
+    readOnly: true
+  - name: rendered
+    mountPath: /etc/kolla-k8s/database.cnf
+    subPath: database.cnf
+    readOnly: true
+- name: schema-contract
+  image: {{ include "cinder.image" (dict "root" $ "name" "cinder-api") | quote }}
+  imagePullPolicy: {{ .Values.global.images.pullPolicy }}
+  command:
+  - python3
+  - /kolla-k8s/init.py
+  - step
+  - schema-contract
+  env:
+  - name: POD_NAME
+    valueFrom:
+      fieldRef:
+        fieldPath: metadata.name
+  - name: POD_NAMESPACE
+    valueFrom:
+      fieldRef:
+        fieldPath: metadata.namespace
+  - name: POD_IP
+    valueFrom:
+      fieldRef:
+        fieldPath: status.podIP
+  - name: NODE_NAME
+    valueFrom:
+      fieldRef:
+        fieldPath: spec.nodeName
+  - name: NODE_IP
+    valueFrom:
+      fieldRef:
+        fieldPath: status.hostIP
+  resources:
+    requests:
+      cpu: 100m
+      memory: 256Mi
+    limits:
+      cpu: '2'
+      memory: 512Mi
+  securityContext:
+    allowPrivilegeEscalation: false
+    readOnlyRootFilesystem: true
+    capabilities:
+      drop:
+      - ALL
+  volumeMounts:
+  - name: kolla-k8s
+    mountPath: /kolla-k8s
+    readOnly: true
+  - name: rendered
+    mountPath: /run/kolla-k8s/rendered
+    readOnly: true
+  - name: tmp
+    mountPath: /tmp
+  - name: state
+    mountPath: /var/lib/cinder
+  - name: rendered
+    mountPath: /etc/cinder/cinder.conf
+    subPath: cinder.conf
+    readOnly: true
+  - name: rendered
+    mountPath: /etc/kolla-k8s/database.cnf
+    subPath: database.cnf
+    readOnly: true
+- name: identity
+  image: {{ include "cinder.image" (dict "root" $ "name" "cinder-api") | quote }}
+  imagePullPolicy: {{ .Values.global.images.pullPolicy }}
+  command:
+  - python3
+  - /kolla-k8s/bootstrap.py
+  - identity
+  env:
+  - name: POD_NAME
+    valueFrom:
+      fieldRef:
+        fieldPath: metadata.name
+  - name: POD_NAMESPACE
+    valueFrom:
+      fieldRef:
+        fieldPath: metadata.namespace
+  - name: POD_IP
+    valueFrom:
+      fieldRef:
+        fieldPath: status.podIP
+  - name: NODE_NAME
+    valueFrom:
+      fieldRef:
+        fieldPath: spec.nodeName
+  - name: NODE_IP
+    valueFrom:
+      fieldRef:
+        fieldPath: status.hostIP
+  resources:
+    requests:
+      cpu: 100m
+      memory: 256Mi
+    limits:
+      cpu: '2'
+      memory: 512Mi
+  securityContext:
+    allowPrivilegeEscalation: false
+    readOnlyRootFilesystem: true
+    capabilities:
+      drop:
+      - ALL
+  volumeMounts:
+  - name: kolla-k8s
+    mountPath: /kolla-k8s
+    readOnly: true
+  - name: rendered
+    mountPath: /run/kolla-k8s/rendered
+    readOnly: true
+  - name: secrets-identity
+    mountPath: /run/kolla-k8s/secrets
+    readOnly: true
+  - name: tmp
+    mountPath: /tmp
+  - name: state
+    mountPath: /var/lib/cinder
+  - name: rendered
+    mountPath: /etc/cinder/cinder.conf
+    subPath: cinder.conf
+    readOnly: true
+  - name: rendered
+    mountPath: /etc/kolla-k8s/database.cnf
+    subPath: database.cnf
+    readOnly: true
+containers:
+- name: record
+  image: {{ include "cinder.image" (dict "root" $ "name" "cinder-api") | quote }}
+  imagePullPolicy: {{ .Values.global.images.pullPolicy }}
+  command:
+  - python3
+  - /kolla-k8s/bootstrap.py
+  - record
+  env:
+  - name: POD_NAME
+    valueFrom:
+      fieldRef:
+        fieldPath: metadata.name
+  - name: POD_NAMESPACE
+    valueFrom:
+      fieldRef:
+        fieldPath: metadata.namespace
+  - name: POD_IP
+    valueFrom:
+      fieldRef:
+        fieldPath: status.podIP
+  - name: NODE_NAME
+    valueFrom:
+      fieldRef:
+        fieldPath: spec.nodeName
+  - name: NODE_IP
+    valueFrom:
+      fieldRef:
+        fieldPath: status.hostIP
+  - name: BOOTSTRAP_RECORD
+    value: cinder-bootstrap
+  - name: JOB_NAME
+    valueFrom:
+      fieldRef:
+        fieldPath: metadata.labels['job-name']
+  resources:
+    requests:
+      cpu: 100m
+      memory: 256Mi
+    limits:
+      cpu: '2'
+      memory: 512Mi
+  securityContext:
+    allowPrivilegeEscalation: false
+    readOnlyRootFilesystem: true
+    capabilities:
+      drop:
+      - ALL
+  volumeMounts:
+  - name: kolla-k8s
+    mountPath: /kolla-k8s
+    readOnly: true
+  - name: rendered
+    mountPath: /run/kolla-k8s/rendered
+    readOnly: true
+  - name: token
+    mountPath: /run/kolla-k8s/token
+    readOnly: true
+  - name: tmp
+    mountPath: /tmp
+  - name: state
+    mountPath: /var/lib/cinder
+  - name: rendered
+    mountPath: /etc/cinder/cinder.conf
+    subPath: cinder.conf
+    readOnly: true
+  - name: rendered
+    mountPath: /etc/kolla-k8s/database.cnf
+    subPath: database.cnf
+    readOnly: true
+volumes:
+- name: tmp
+  emptyDir: {}
+- name: kolla-k8s
+  configMap:
+    name: {{ include "cinder.configName" (dict "root" $ "pod" "bootstrap") }}
+    defaultMode: 292
+- name: rendered
+  emptyDir:
+    medium: Memory
+    sizeLimit: 8Mi
+- name: secrets-databases
+  projected:
+    defaultMode: 288
+    sources:
+    - secret:
+        name: cinder-secrets
+        items:
+        - key: database-password
+          path: cinder/database-password
+    - secret:
+        name: mariadb-secrets
+        items:
+        - key: root-password
+          path: mariadb/root-password
+- name: secrets-messaging
+  projected:
+    defaultMode: 288
+    sources:
+    - secret:
+        name: cinder-secrets
+        items:
+        - key: messaging-password
+          path: cinder/messaging-password
+    - secret:
+        name: rabbitmq-secrets
+        items:
+        - key: admin-password
+          path: rabbitmq/admin-password
+- name: secrets-identity
+  projected:
+    defaultMode: 288
+    sources:
+    - secret:
+        name: cinder-secrets
+        items:
+        - key: service-password
+          path: cinder/service-password
+    - secret:
+        name: keystone-secrets
+        items:
+        - key: admin-password
+          path: keystone/admin-password
+- name: secrets-prepare
+  projected:
+    defaultMode: 288
+    sources:
+    - secret:
+        name: cinder-secrets
+        items:
+        - key: database-password
+          path: cinder/database-password
+        - key: messaging-password
+          path: cinder/messaging-password
+        - key: service-password
+          path: cinder/service-password
+- name: token
+  projected:
+    defaultMode: 288
+    sources:
+    - serviceAccountToken:
+        path: token
+        expirationSeconds: 3600
+    - configMap:
+        name: kube-root-ca.crt
+        items:
+        - key: ca.crt
+          path: ca.crt
+    - downwardAPI:
+        items:
+        - path: namespace
+          fieldRef:
+            fieldPath: metadata.namespace
+- name: state
+  emptyDir: {}
+{{- end -}}
+
+{{- define "cinder.bootstrapDigest" -}}
+{{- include "cinder.bootstrapPod" . | sha256sum | trunc 10 -}}
+{{- end -}}
+
