@@ -245,6 +245,26 @@ def test_unknown_filter_ends_the_program(program):
         init.fill("${site:region|other}", init.Facts(POD))
 
 
+LOGIN = {"one": {"user": "one", "vhost": "v", "password": "keystone/odd"}}
+RABBITMQ = {"rabbitmq": {"service": "rabbitmq", "port": 5672, "peers": "peers", "pods": "r", "plane": "control"}}
+
+
+@pytest.mark.parametrize(("password", "said"), [("a@:%$ ", "a%40%3A%25%24%20"), ("a/b", None)])
+def test_password_stands_in_a_transport_or_is_refused(program, root, password, said):
+    """
+    The one letter that oslo.messaging loses ends the program: a worker would only say that no port is called so.
+    """
+    init = program("init")
+    (root / "run/kolla-k8s/secrets/keystone/odd").write_text(password)
+    facts = init.Facts({**POD, "transports": LOGIN, "hosts": RABBITMQ})
+
+    if said is None:
+        with pytest.raises(SystemExit, match=r"the secret keystone/odd holds a /, which oslo\.messaging"):
+            facts.transport("one")
+    else:
+        assert f"rabbit://one:{said}@r-0.peers.openstack.svc:5672/v" == facts.transport("one")
+
+
 def test_per_cent_sign_of_a_secret_is_escaped_for_uwsgi(program, root):
     """
     It has magic variables of its own, which a definition may use and a secret may not.
