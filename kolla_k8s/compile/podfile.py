@@ -13,11 +13,13 @@ from kolla_k8s.model.catalog import (
     Catalog,
     database_secret,
     endpoint,
+    entry_workload,
     host_of,
     is_optional,
     messaging_secret,
     secret_ref,
 )
+from kolla_k8s.model.exposed import exposed_ports, way_in
 from kolla_k8s.model.placeholders import arguments
 from kolla_k8s.model.service import Service
 from kolla_k8s.model.workload import Workload
@@ -152,13 +154,26 @@ def _transports(catalog: Catalog, service: Service, texts: Any) -> dict[str, Any
 
 def _urls(catalog: Catalog, service: Service, texts: Any, more: list[str]) -> dict[str, Any]:
     wanted = {*arguments(texts, "url"), *more}
-    entries = {
-        entry: (owner, details)
-        for owner in catalog.services.values()
-        for entry, details in owner.spec.identity.services.items()
-    }
     own = set(service.spec.identity.services)
-    return {name: endpoint(*entries[name]) for name in sorted(wanted | own) if name in entries}
+    found = addresses(catalog)
+    return {name: found[name] for name in sorted(wanted | own) if name in found}
+
+
+def addresses(catalog: Catalog) -> dict[str, dict[str, Any]]:
+    """What ``${url:...}`` can name: entries of the catalogue, and ``service/key`` of a service's exposed ports.
+
+    ``expose`` in an address says how clients outside reach it; the chart makes the public address of it.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for owner in catalog.services.values():
+        for exposed in exposed_ports(owner):
+            about = {"service": exposed.host, "of": owner.name, "port": exposed.port, "path": ""}
+            found[f"{owner.name}/{exposed.name}"] = {**about, "expose": exposed.facts}
+        for name, entry in owner.spec.identity.services.items():
+            found[name] = dict(endpoint(owner, entry))
+            if exposed_port := way_in(owner, entry_workload(owner, entry), entry.port):
+                found[name]["expose"] = exposed_port.facts
+    return found
 
 
 def secret_source(catalog: Catalog, pairs: list[tuple[str, str]]) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from kolla_k8s.compile.emit import emit
+from kolla_k8s.compile.expose import expose_objects
 from kolla_k8s.compile.helmtest import test_objects
 from kolla_k8s.compile.jobs import bootstrap_labels, bootstrap_objects, bootstrap_pod, periodic_objects
 from kolla_k8s.compile.members import has_agents
@@ -101,6 +102,7 @@ def _objects(catalog: Catalog, service: Service) -> dict[str, str]:
     found = {**bootstrap_objects(catalog, service), **rights_objects(service), **external_objects(service)}
     for name in service.spec.workloads:
         found |= workload_objects(catalog, service, name)
+    found |= expose_objects(service)
     for name in service.spec.periodic:
         found |= periodic_objects(catalog, service, name)
     each = {
@@ -152,6 +154,7 @@ def _helpers(catalog: Catalog, service: Service) -> str:
         "uses_options": bool(arguments(_texts(service), "option")),
         "goes_outside": bool(service.spec.external),
         "bootstrap_pod": "",
+        "exposes": bool(service.spec.expose),
     }
     if service.spec.bootstrap:
         about["bootstrap_pod"] = emit(bootstrap_pod(catalog, service))

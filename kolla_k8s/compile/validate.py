@@ -14,6 +14,7 @@ from kolla_k8s.compile.load import Definition
 from kolla_k8s.compile.members import programs
 from kolla_k8s.errors import Problem, UserFilesError
 from kolla_k8s.model.catalog import Catalog, derived_secrets, user_passwords
+from kolla_k8s.model.exposed import node_port
 from kolla_k8s.model.placeholders import FILTERS, WORDS, placeholders
 from kolla_k8s.model.service import Plane, SecretKind, Service
 from kolla_k8s.model.workload import Container, Kind, Workload
@@ -131,8 +132,12 @@ def _argument(room: Room, path: Path, word: str, argument: str) -> Iterator[Prob
     elif word == "option":
         yield from room.unknown(path, "option", argument, room.service.spec.options)
     elif word == "url":
-        entries = {entry for service in services.values() for entry in service.spec.identity.services}
-        yield from room.unknown(path, "catalogue entry", argument, entries)
+        yield from room.unknown(path, "catalogue entry or exposed port", argument, _addresses(room.catalog))
+
+
+def _addresses(catalog: Catalog) -> set[str]:
+    entries = {entry for service in catalog.services.values() for entry in service.spec.identity.services}
+    return entries | {f"{name}/{key}" for name, service in catalog.services.items() for key in service.spec.expose}
 
 
 def _transport(room: Room, path: Path, argument: str) -> Iterator[Problem]:
@@ -250,12 +255,41 @@ def _references(room: Room) -> Iterator[Problem]:
         yield from room.unknown(path, "secret", password, derived_secrets(room.service))
     for name, gate in spec.gates.items():
         yield from room.unknown(("spec", "gates", name, "workload"), "workload", gate.workload, spec.workloads)
-    for name, exposed in spec.expose.items():
-        path = ("spec", "expose", name)
-        yield from room.unknown((*path, "workload"), "workload", exposed.workload, spec.workloads)
-        if exposed.workload in spec.workloads:
-            ports = set(spec.workloads[exposed.workload].ports)
-            yield from room.unknown((*path, "port"), "port", exposed.port, ports)
+
+
+def _expose(room: Room) -> Iterator[Problem]:
+    spec = room.service.spec
+    for name, said in spec.expose.items():
+        path: Path = ("spec", "expose", name)
+        yield from room.unknown((*path, "workload"), "workload", said.workload, spec.workloads)
+        if said.workload not in spec.workloads:
+            continue
+        workload = spec.workloads[said.workload]
+        yield from room.unknown((*path, "port"), "port", said.port, set(workload.ports))
+        if workload.for_each:
+            fact = "there is one of it for each key of an option, and one name outside"
+            yield room.problem((*path, "workload"), fact, "expose another workload")
+        if said.port in workload.ports:
+            yield from _node_port(room, name)
+
+
+def _node_port(room: Room, name: str) -> Iterator[Problem]:
+    """Two exposed ports cannot share a port of the nodes."""
+    mine = f"{room.service.name}/{name}"
+    taken = _node_ports(room.catalog)
+    others = [other for other, port in taken.items() if other != mine and port == taken[mine]]
+    if others:
+        fact = f"port {taken[mine]} of the nodes is also that of {others[0]}"
+        yield room.problem(("spec", "expose", name), fact, "say another node-port for one of them")
+
+
+def _node_ports(catalog: Catalog) -> dict[str, int]:
+    return {
+        f"{name}/{key}": node_port(said, service.spec.workloads[said.workload].ports[said.port])
+        for name, service in catalog.services.items()
+        for key, said in service.spec.expose.items()
+        if said.workload in service.spec.workloads and said.port in service.spec.workloads[said.workload].ports
+    }
 
 
 def _periodic(room: Room) -> Iterator[Problem]:
@@ -321,6 +355,7 @@ CHECKS: tuple[Callable[[Room], Iterator[Problem]], ...] = (
     _workloads,
     _bootstrap,
     _references,
+    _expose,
     _periodic,
     _options,
     _listed_options,

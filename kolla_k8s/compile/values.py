@@ -6,6 +6,7 @@ from typing import Any
 
 from kolla_k8s.compile.pod import requests_and_limits
 from kolla_k8s.model.catalog import Catalog, clustered
+from kolla_k8s.model.exposed import exposed_ports
 from kolla_k8s.model.service import Format, Service
 from kolla_k8s.model.workload import Kind, Volume, Workload
 
@@ -35,6 +36,20 @@ GLOBAL: Commented = {
         "Where the Kubernetes API answers, after address translation; no CIDR is anywhere.",
         {"cidrs": [], "ports": [{"port": 443, "protocol": "TCP"}, {"port": 6443, "protocol": "TCP"}]},
     ),
+    "expose": (
+        "How clients outside reach the cloud: mode none, gateway, loadBalancer or nodePort; see docs/operate.md.",
+        {
+            "mode": "none",
+            "domain": "",
+            "scheme": "",
+            "port": 0,
+            "gateway": {},
+            "tls": {},
+            "class": "",
+            "annotations": {},
+            "services": {},
+        },
+    ),
     "priorityClass": ("PriorityClass of every pod; empty is the cluster's default.", ""),
     "nodeSelector": ("Labels of nodes that Jobs run on.", {}),
     "tolerations": ("Taints that Jobs tolerate.", []),
@@ -56,6 +71,14 @@ def chart_values(catalog: Catalog, service: Service) -> dict[str, Commented]:
         },
         "workloads": {name: (_about(name, workload), _knobs(workload)) for name, workload in spec.workloads.items()},
     }
+    if spec.expose:
+        sections["expose"] = {
+            e.name: (
+                f'Port {e.port} for clients outside; empty: host "{e.label}.<domain>", nodePort {e.node_port}.',
+                {"enabled": e.is_public, "host": "", "nodePort": 0},
+            )
+            for e in exposed_ports(service)
+        }
     if storage := _claims(service):
         sections["storage"] = {
             name: (f"Claim mounted at {volume.path}.", {"size": volume.persistent.size, "class": ""})
@@ -145,10 +168,12 @@ def defaults(catalog: Catalog, service: Service) -> Json:
 def values_schema(catalog: Catalog, service: Service) -> Json:
     """JSON Schema (2020-12) of the chart's values: closed everywhere but in ``global``, map for map."""
     sections = defaults(catalog, service)
-    properties: Json = {"global": {"type": "object", "description": "Values that every chart shares."}}
+    properties: Json = {"global": _global_schema()}
     properties["images"] = _closed({name: {"type": "string"} for name in sections["images"]})
     workloads = {name: _workload_schema(workload) for name, workload in service.spec.workloads.items()}
     properties["workloads"] = _closed(workloads)
+    if "expose" in sections:
+        properties["expose"] = _closed(dict.fromkeys(sections["expose"], _expose_schema()))
     if "storage" in sections:
         claim = _closed({"size": _quantity(), "class": {"type": "string"}})
         properties["storage"] = _closed(dict.fromkeys(sections["storage"], claim))
@@ -171,6 +196,28 @@ def values_schema(catalog: Catalog, service: Service) -> Json:
         "title": f"Values of the chart {service.name}",
         **_closed(properties),
     }
+
+
+def _global_schema() -> Json:
+    """Open, as every chart has its own; but a mode that no template knows would silently be none."""
+    mode = {"enum": ["none", "gateway", "loadBalancer", "nodePort"]}
+    scheme = {"enum": ["", "http", "https"]}
+    expose = {"type": "object", "properties": {"mode": mode, "scheme": scheme}}
+    about = "Values that every chart shares."
+    return {"type": "object", "description": about, "properties": {"expose": expose}}
+
+
+def _expose_schema() -> Json:
+    return _closed(
+        {
+            "enabled": {"type": "boolean"},
+            "host": {
+                "type": "string",
+                "pattern": r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*)?$",
+            },
+            "nodePort": {"type": "integer", "minimum": 0, "maximum": 65535},
+        }
+    )
 
 
 def _closed(properties: Json) -> Json:

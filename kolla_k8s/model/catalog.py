@@ -158,14 +158,19 @@ def host_of(service: Service, workload_name: str = "") -> Host | None:
 
 def endpoint(service: Service, entry: IdentityService) -> dict[str, str | int]:
     """Parts of a catalogue entry's internal address."""
-    main = main_workload(service)
-    name = entry.workload or (main[0] if main else "")
+    name = entry_workload(service, entry)
     return {
         "service": service_name(service, name),
         "of": service.name,
         "port": service.spec.workloads[name].ports[entry.port],
         "path": entry.path,
     }
+
+
+def entry_workload(service: Service, entry: IdentityService) -> str:
+    """Workload that a catalogue entry leads to: the one it names, or the main one."""
+    main = main_workload(service)
+    return entry.workload or (main[0] if main else "")
 
 
 def derived_secrets(service: Service) -> dict[str, SecretKind]:

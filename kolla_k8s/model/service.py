@@ -241,12 +241,19 @@ class Periodic(Strict):
 
 
 class Expose(Strict):
-    """A port that clients outside the cluster reach, and how."""
+    """A port that clients outside the cluster reach where the site has a way in.
+
+    Its host name is ``<service>.<domain>`` for the main workload's first port, ``<service>-<key>.<domain>`` for others.
+    A Gateway carries http and websocket alone.
+    """
 
     workload: Name
     port: Name
     protocol: Literal["http", "websocket", "tcp", "udp"] = "http"
-    public: bool = True
+    public: bool = Field(default=True, description="whether it is reached unless the site says otherwise")
+    node_port: Annotated[int, Field(ge=30000, le=32767)] | None = Field(
+        default=None, description="port of every node; 30000 + port % 2768 when left out"
+    )
 
 
 class Finish(Strict):
@@ -300,7 +307,7 @@ class Spec(Strict):
     db_schema: Schema = Field(default=Schema(), alias="schema")
     bootstrap: Bootstrap | None = None
     workloads: dict[Name, Workload] = {}
-    expose: dict[Name, Expose] = Field(default={}, description="checked; outside access is not compiled yet")
+    expose: dict[Name, Expose] = Field(default={}, description="ports for clients outside the cluster")
     periodic: dict[Name, Periodic] = {}
     finish: dict[Name, Finish] = Field(default={}, description="checked; not compiled yet")
     gates: dict[Name, Gate] = {}

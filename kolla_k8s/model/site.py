@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from kolla_k8s.model.base import Name
 
@@ -64,6 +64,63 @@ class Network(Strict):
     api_server: ApiServer = ApiServer()
 
 
+class Gateway(Strict):
+    """An existing Gateway of the Gateway API that routes attach to."""
+
+    name: Namespace
+    namespace: Namespace
+    listener: str = Field(default="", description="one of its listeners; all that fit when left out")
+    proxies: Annotated[str, StringConstraints(pattern=r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$")] = Field(
+        default="", description="namespace of the pods that carry its traffic, when it is another"
+    )
+
+
+class Tls(Strict):
+    """Where certificates of the cloud's own listeners come from: exactly one of secret and issuer."""
+
+    secret: Namespace | None = Field(default=None, description="TLS Secret in the namespaces of the cloud")
+    issuer: Namespace | None = Field(default=None, description="ClusterIssuer of cert-manager")
+
+    @model_validator(mode="after")
+    def _has_one_source(self) -> Tls:
+        if (self.secret is None) == (self.issuer is None):
+            raise ValueError("tls has exactly one of secret and issuer")
+        return self
+
+
+class Expose(Strict):
+    """How clients outside the cluster reach the cloud, and so what its catalogue calls public."""
+
+    mode: Literal["none", "gateway", "loadBalancer", "nodePort"] = "none"
+    domain: Annotated[
+        str, StringConstraints(pattern=r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*)?$")
+    ] = Field(default="", description="public names are SERVICE.domain")
+    scheme: Literal["http", "https"] | None = Field(
+        default=None, description="https in mode gateway, else http, unless something in front ends TLS"
+    )
+    port: Annotated[int, Field(ge=1, le=65535)] | None = Field(
+        default=None, description="port that clients use, when something in front changes it"
+    )
+    gateway: Gateway | None = None
+    tls: Tls | None = Field(default=None, description="listeners of our own on the Gateway; left out: the Gateway's")
+    class_: Annotated[str, Field(alias="class", description="loadBalancerClass of Services")] = ""
+    annotations: dict[str, str] = Field(default={}, description="of routes and public Services")
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Expose:
+        if self.mode == "none":
+            return self
+        if not self.domain:
+            raise ValueError(f"mode {self.mode} needs a domain")
+        if self.mode == "gateway" and self.gateway is None:
+            raise ValueError("mode gateway needs a gateway with name and namespace")
+        if self.mode != "gateway" and (self.gateway or self.tls):
+            raise ValueError(f"gateway and tls are of mode gateway, and the mode is {self.mode}")
+        if self.tls and self.scheme == "http":
+            raise ValueError("scheme http has no use for tls")
+        return self
+
+
 class Site(Strict):
     """A whole site: presets, then site files in the order given, merged as Helm merges values."""
 
@@ -77,6 +134,7 @@ class Site(Strict):
     namespaces: Namespaces = Namespaces()
     region: str = "RegionOne"
     network: Network = Network()
+    expose: Expose = Expose()
     priority_class: str = ""
     want: list[Name] = Field(
         default=[], description="services of the cloud; what they need comes with them; every service when left out"

@@ -223,6 +223,23 @@ def _service(thing: KubeObject) -> Verdict:
     return _ready("has an address") if addresses else _waiting("its load balancer has no address")
 
 
+def _route(thing: KubeObject) -> Verdict:
+    """A route is ready when each Gateway that it names has taken it and finds what stands behind it."""
+    parents = thing.get("status", {}).get("parents") or ()
+    if not parents:
+        return _waiting("no Gateway has taken it")
+    generation = thing["metadata"].get("generation", 0)
+    for parent in parents:
+        told = {c["type"]: c for c in parent.get("conditions") or ()}
+        for name in ("Accepted", "ResolvedRefs"):
+            condition = told.get(name, {})
+            if condition.get("observedGeneration", generation) < generation:
+                return _waiting("its controller has not seen the change")
+            if condition.get("status") != "True":
+                return _waiting(f"{name} is {condition.get('status', 'unknown')}: {_said(condition)}")
+    return _ready("its Gateway has taken it")
+
+
 def _namespace(thing: KubeObject) -> Verdict:
     phase = thing.get("status", {}).get("phase", "Active")
     return _ready("is active") if phase == "Active" else _waiting(f"is {str(phase).lower()}")
@@ -316,6 +333,7 @@ _RULES: dict[str, Callable[[KubeObject], Verdict]] = {
     "PersistentVolumeClaim": _claim,
     "Service": _service,
     "Namespace": _namespace,
+    "gateway.networking.k8s.io/HTTPRoute": _route,
     "apiextensions.k8s.io/CustomResourceDefinition": _definition,
     "apiregistration.k8s.io/APIService": _api_service,
 }

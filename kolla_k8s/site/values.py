@@ -34,8 +34,19 @@ def _shared(loaded: LoadedSite, catalog: Catalog, service: str) -> dict[str, Any
             "cidrs": list(api.cidrs),
             "ports": [{"port": port, "protocol": "TCP"} for port in api.ports],
         },
+        "expose": _expose(loaded),
         "priorityClass": site.priority_class,
     }
+
+
+def _expose(loaded: LoadedSite) -> dict[str, Any]:
+    """How the cloud is reached from outside; what the site says of single ports goes to all who name their address."""
+    site = loaded.site
+    said = site.expose.model_dump(by_alias=True, exclude_none=True, exclude_defaults=True)
+    if site.expose.mode == "none":
+        return {"mode": "none"}
+    services = {name: (loaded.values(name).get("expose") or {}) for name in sorted(site.services)}
+    return {**said, "services": {name: ports for name, ports in services.items() if ports}}
 
 
 def _members(loaded: LoadedSite, catalog: Catalog, service: str) -> dict[str, int]:

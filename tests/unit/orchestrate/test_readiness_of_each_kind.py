@@ -251,6 +251,25 @@ CUSTOM = {
     ),
 }
 
+
+def route(*conditions, generation=1):
+    told = {"parents": [{"conditions": list(conditions)}]} if conditions else {}
+    return thing("HTTPRoute", api="gateway.networking.k8s.io/v1", meta={"generation": generation}, status=told)
+
+
+_TAKEN = {**condition("Accepted"), "observedGeneration": 1}
+ROUTES = {
+    "nobody": (route(), WAITING, "no Gateway has taken it"),
+    "refused": (
+        route(condition("Accepted", "False", "NotAllowedByListeners")),
+        WAITING,
+        "Accepted is False: NotAllowedByListeners",
+    ),
+    "half": (route(_TAKEN), WAITING, "ResolvedRefs is unknown: no reason given"),
+    "stale": (route(_TAKEN, generation=2), WAITING, "its controller has not seen the change"),
+    "taken": (route(_TAKEN, condition("ResolvedRefs")), READY, "its Gateway has taken it"),
+}
+
 TABLE = {
     f"{name}: {case}": row
     for name, rows in {
@@ -262,6 +281,7 @@ TABLE = {
         "other": OTHERS,
         "definition": DEFINITIONS,
         "custom": CUSTOM,
+        "route": ROUTES,
     }.items()
     for case, row in rows.items()
 }
