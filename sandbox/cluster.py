@@ -14,7 +14,7 @@ from sandbox import control_plane, node
 from sandbox.api import Api
 from sandbox.build import debian_packages, program
 from sandbox.control_plane import Ports, wait_until
-from sandbox.layout import DNS, NODE, REGISTRY, REGISTRY_PORT, Layout
+from sandbox.layout import DNS, DOMAIN, EDGE_PORT, NODE, REGISTRY, REGISTRY_PORT, Layout
 from sandbox.processes import Processes, kill_and_wait
 
 
@@ -61,6 +61,17 @@ def _start(at: Layout, processes: Processes) -> dict[str, int]:
     _first_objects(api)
     wait_until("the node is ready", lambda: _node_is_ready(api))
     return ports
+
+
+def edge(at: Layout, port: int = EDGE_PORT) -> dict[str, Any]:
+    """Bring up the edge of a sandbox that is up; gives where it listens and who signed its certificate."""
+    processes = Processes(at.state)
+    if not at.kubeconfig.exists():
+        raise SystemExit(f"sandbox {at.name}: is not up; run `python -m sandbox up --name {at.name}`")
+    if "edge" in processes.alive():
+        raise SystemExit(f"sandbox {at.name}: has an edge already; its log is {at.state}/log/edge.log")
+    port = node.start_edge(at, processes, port)
+    return {"url": f"https://SERVICE.{DOMAIN}:{port}", "address": f"127.0.0.1:{port}", "ca": str(at.pki / "ca.crt")}
 
 
 def _takes_images(at: Layout) -> bool:

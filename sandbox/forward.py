@@ -7,7 +7,8 @@ import socket
 import sys
 
 
-async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Carry bytes one way until they end, then close that way."""
     try:
         while data := await reader.read(65536):
             writer.write(data)
@@ -25,7 +26,7 @@ async def _serve(listener: socket.socket, host: str, port: int) -> None:
         except OSError:
             writer.close()
             return
-        await asyncio.gather(_pipe(reader, there[1]), _pipe(there[0], writer))
+        await asyncio.gather(pipe(reader, there[1]), pipe(there[0], writer))
 
     server = await asyncio.start_server(carry, sock=listener)
     await server.serve_forever()

@@ -13,6 +13,8 @@ POD_NET = "10.201.0.0/22"
 SERVICE_NET = "10.96.0.0/16"
 DNS = "10.96.0.10"
 REGISTRY_PORT = 5000
+DOMAIN = "cloud.sandbox"
+EDGE_PORT = 8443
 REGISTRY = f"registry.sandbox:{REGISTRY_PORT}"
 
 

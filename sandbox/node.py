@@ -14,8 +14,9 @@ import sys
 import tarfile
 from pathlib import Path
 
+from sandbox import pki
 from sandbox.build import program
-from sandbox.layout import DNS, NODE, POD_NET, REGISTRY, REGISTRY_PORT, Layout
+from sandbox.layout import DNS, DOMAIN, EDGE_PORT, NODE, POD_NET, REGISTRY, REGISTRY_PORT, Layout
 from sandbox.processes import Processes
 
 PACKAGES = [
@@ -239,16 +240,25 @@ _COREFILE = """.:53 {{
 """
 
 
+def start_edge(at: Layout, processes: Processes, port: int = EDGE_PORT) -> int:
+    """Start the load balancer on a loopback port of the machine, with a certificate for every name of the domain."""
+    pki.leaf(at.pki, "edge", f"/CN=*.{DOMAIN}", f"DNS:*.{DOMAIN},DNS:{DOMAIN}")
+    return _start_listening(at, processes, "edge", port, ["sandbox.edge", "{handle}", str(at.state)])
+
+
 def start_forward(at: Layout, processes: Processes, name: str, inside_port: int) -> int:
     """Carry a free loopback port of the machine to a port of the node; gives the loopback port."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    listener.set_inheritable(True)
-    handle = listener.fileno()
-    command = [sys.executable, "-m", "sandbox.forward", str(handle), NODE, str(inside_port)]
-    processes.start(name, command, netns=at.netns, fds=[handle])
-    port = int(listener.getsockname()[1])
-    listener.close()
-    return port
+    return _start_listening(at, processes, name, 0, ["sandbox.forward", "{handle}", NODE, str(inside_port)])
+
+
+def _start_listening(at: Layout, processes: Processes, name: str, port: int, module: list[str]) -> int:
+    """Run a module inside the namespace that accepts what comes to a loopback port outside of it."""
+    with socket.create_server(("127.0.0.1", port)) as listener:
+        listener.set_inheritable(True)
+        handle = listener.fileno()
+        command = [sys.executable, "-m", *(word.format(handle=handle) for word in module)]
+        processes.start(name, command, netns=at.netns, fds=[handle])
+        return int(listener.getsockname()[1])
 
 
 def remove_leftovers(at: Layout) -> None:

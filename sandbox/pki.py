@@ -32,10 +32,11 @@ def make(folder: Path, leaves: dict[str, tuple[str, str]]) -> None:
     _openssl(folder, "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", "sa.key")
     _openssl(folder, "ec", "-in", "sa.key", "-pubout", "-out", "sa.pub")
     for name, (subject, names) in leaves.items():
-        _leaf(folder, name, subject, names)
+        leaf(folder, name, subject, names)
 
 
-def _leaf(folder: Path, name: str, subject: str, names: str) -> None:
+def leaf(folder: Path, name: str, subject: str, names: str) -> None:
+    """Write one more leaf of a folder's authority."""
     key, request, signed, extensions = (f"{name}.{ending}" for ending in ("key", "csr", "crt", "ext"))
     (folder / extensions).write_text(_LEAF.format(names=names))
     _openssl(folder, "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", key)
