@@ -11,7 +11,7 @@ from typing import Any
 from kolla_k8s.compile.emit import Block, Go
 from kolla_k8s.compile.members import chosen
 from kolla_k8s.compile.objects import metadata, selector
-from kolla_k8s.compile.workload import both, switch
+from kolla_k8s.compile.objects import both, switch
 from kolla_k8s.model.exposed import HTTP, Exposed, exposed_ports
 from kolla_k8s.model.service import Service
 
@@ -36,7 +36,7 @@ def expose_objects(service: Service) -> Objects:
         if not (workload.host and workload.host.network):
             made["networkpolicy"] = (_policy(service, exposed), f"and .Values.global.networkPolicy ({modes})")
         for kind, (item, when) in made.items():
-            found[f"{exposed.name}-public-{kind}"] = (item, both(switch(workload), f"and {is_on} ({when})"))
+            found[f"{exposed.name}-public-{kind}"] = (item, both(switch(workload.when), f"and {is_on} ({when})"))
     return found
 
 

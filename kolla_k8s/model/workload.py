@@ -113,7 +113,7 @@ class Wsgi(Strict):
     module: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
     port: Name = "api"
     health: str = "/healthcheck"
-    options: dict[str, Any] = Field(default={}, description="what else its uwsgi is told")
+    options: dict[str, str | int | bool | list[str]] = Field(default={}, description="of uwsgi, laid over the usual")
 
 
 class Container(Strict):

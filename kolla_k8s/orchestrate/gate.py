@@ -143,6 +143,18 @@ async def _glance(gates: Gates, step: Step, gate: GateSpec, pods: list[KubeObjec
     return await gates.run(pods[0], gate, "glance_image", {"places": places})
 
 
+async def _horizon(gates: Gates, step: Step, gate: GateSpec, pods: list[KubeObject]) -> GateResult:
+    """Each pod made its own static files."""
+    port = next(iter(gates.catalog[step.name].spec.workloads[gate.workload].ports.values()))
+    for pod in pods:
+        found = await gates.run(
+            pod, gate, "horizon", {"address": pod["status"]["podIP"], "port": port, **gate.settings}
+        )
+        if not found.is_green:
+            break
+    return found
+
+
 async def _openstack(gates: Gates, _step: Step, gate: GateSpec, pods: list[KubeObject]) -> GateResult:
     """Programs that look at the cloud through its APIs; the gate's settings are their arguments."""
     program = "openstack" if gate.kind == "openstack-request" else gate.kind.replace("-", "_")
@@ -156,6 +168,7 @@ KINDS: dict[str, Kind] = {
     "cinder-volume": _openstack,
     "glance-image": _glance,
     "heat-stack": _openstack,
+    "horizon-login": _horizon,
     "keystone-token": _keystone,
     "libvirt-answers": _each_node,
     "nova-cells": _openstack,

@@ -223,3 +223,14 @@ def test_gate_logs_in_as_a_user_of_another_service(tmp_path):
     said = values(files_of(tmp_path, "other", other, logged, *NEEDED))["gate.json"]
 
     assert ("one", "${secret:one/service-password}") == (said["username"], said["password"])
+def test_wsgi_takes_further_options_of_uwsgi(tmp_path):
+    """
+    Laid over the usual ones.
+    """
+    api = {**API, "wsgi": {**API["wsgi"], "options": {"static-map": "/static=/var/lib/static", "socket-timeout": 60}}}
+    files = files_of(tmp_path, "two", a_definition("two", workloads={"api": api}))
+
+    uwsgi = values(files)["api-uwsgi.ini"]["uwsgi"]
+
+    assert ("/static=/var/lib/static", 60) == (uwsgi["static-map"], uwsgi["socket-timeout"])
+    assert "one.wsgi:application" == uwsgi["module"]

@@ -28,6 +28,7 @@ KINDS = {
     "ovn": ("ovn-leader", "nb"),
     "ovn-controller": ("ovn-chassis", "controller"),
     "glance": ("glance-image", "api"),
+    "horizon": ("horizon-login", "web"),
 }
 ONE = [("mariadb", 1), ("keystone", 1), ("nova-compute", 1), ("ovn", 1)]
 ALL = [("rabbitmq", 3), ("memcached", 2), ("libvirt", 2), ("openvswitch", 2)]
@@ -63,6 +64,9 @@ def red(pod):
 
 
 @pytest.mark.parametrize(("service", "count"), [*ONE, *ALL])
+@pytest.mark.parametrize(
+    ("service", "count"), [("mariadb", 1), ("rabbitmq", 3), ("memcached", 2), ("keystone", 1), ("horizon", 2)]
+)
 def test_green_gate_has_asked_whom_it_must(service, count):
     """
     Every member, or one pod that speaks to all.
@@ -74,6 +78,7 @@ def test_green_gate_has_asked_whom_it_must(service, count):
 
 
 @pytest.mark.parametrize("service", ["rabbitmq", "memcached", "openvswitch", "ovn-controller", "libvirt"])
+@pytest.mark.parametrize("service", ["rabbitmq", "memcached", "horizon"])
 def test_one_red_member_makes_the_gate_red(service):
     """
     With that member's own words.
