@@ -1,4 +1,4 @@
-"""``python -m sandbox.images [IMAGE...]``: make images and push them into the registry's storage."""
+"""``python -m sandbox.images [GROUP|IMAGE...]``: make images and push them into the registry's storage."""
 
 from __future__ import annotations
 

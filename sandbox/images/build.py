@@ -21,7 +21,7 @@ from pathlib import Path
 
 from sandbox.build import cache, debian_packages
 from sandbox.images import engine
-from sandbox.images.table import IMAGES, KOLLA, NAMESPACE, RELEASE, REPOSITORIES, SUITE, TAG, Image
+from sandbox.images.table import KOLLA, NAMESPACE, RELEASE, REPOSITORIES, SUITE, TAG, Image, chosen
 
 HERE = Path(__file__).parent
 PLUGIN = "mariadb-server-plugin-mariadb-docker"
@@ -32,17 +32,17 @@ def build(names: Sequence[str] = ()) -> dict[str, str]:
     """Make what is missing of the images or groups named (none: those of ``control``); gives image -> key.
 
     Raises:
-        RuntimeError: kolla-build failed; the message ends with the last lines of the image's log.
+        RuntimeError: A name is unknown, or kolla-build failed: then the message ends with the image's log.
     """
+    wanted = chosen(names)
     folder = cache() / "images"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        return _build(folder, names)
+        return _build(folder, wanted)
 
 
-def _build(folder: Path, names: Sequence[str]) -> dict[str, str]:
-    wanted = [image for image in IMAGES if {image.name, image.group} & set(names or ["control"])]
+def _build(folder: Path, wanted: Sequence[Image]) -> dict[str, str]:
     storage, manifest = cache() / "registry", cache() / "registry" / "images.json"
     known: dict[str, str] = json.loads(manifest.read_text()) if manifest.exists() else {}
     missing = [image for image in wanted if known.get(image.name) != key(image)]

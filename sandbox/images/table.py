@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 RELEASE = "2026.1"
@@ -78,3 +79,15 @@ IMAGES = (
     Image("horizon", sdist="horizon==26.0.0", base="horizon", group="compute"),
     *(Image(name, group="compute") for name in FROM_DEBIAN),
 )
+
+
+def chosen(names: Sequence[str] = ()) -> tuple[Image, ...]:
+    """Images that names of images and groups stand for, in the table's order; without a name, those of ``control``.
+
+    Raises:
+        RuntimeError: A name is neither an image's nor a group's.
+    """
+    groups = sorted({image.group for image in IMAGES})
+    for name in sorted(set(names) - {image.name for image in IMAGES} - set(groups)):
+        raise RuntimeError(f'no image or group is called "{name}"; the groups are {", ".join(groups)}')
+    return tuple(image for image in IMAGES if {image.name, image.group} & set(names or ["control"]))
