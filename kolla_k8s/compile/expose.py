@@ -10,8 +10,7 @@ from typing import Any
 
 from kolla_k8s.compile.emit import Block, Go
 from kolla_k8s.compile.members import chosen
-from kolla_k8s.compile.objects import metadata, selector
-from kolla_k8s.compile.objects import both, switch
+from kolla_k8s.compile.objects import both, metadata, selector, switch
 from kolla_k8s.model.exposed import HTTP, Exposed, exposed_ports
 from kolla_k8s.model.service import Service
 
@@ -140,7 +139,7 @@ def _policy(service: Service, exposed: Exposed) -> dict[str, Any]:
             "podSelector": {"matchLabels": selector(service, exposed.workload)},
             "policyTypes": ["Ingress"],
             "ingress": [
-                {"from": Block('include "@@.outside" $'), "ports": [{"port": exposed.port, "protocol": transport}]}
+                {"from": Block('include "@@.visitors" $'), "ports": [{"port": exposed.port, "protocol": transport}]}
             ],
         },
     }

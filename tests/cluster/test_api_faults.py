@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Coroutine, Iterable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import pytest
@@ -41,7 +41,14 @@ async def installed_under(made: World, golden: Golden, rules: Sequence[Rule], *,
         problems = differences(golden.digest, await cloud.digest()) if done.code == 0 else []
         await mended(cloud, golden, await cloud.claims(), problems)
 
-    note("faults", rules=[asdict(rule) for rule in rules], seed=seed, code=done.code, hits=hits, problems=problems)
+    note(
+        "faults",
+        rules=[f"{rule.fault} {rule.share:.2%}" for rule in rules],
+        seed=seed,
+        code=done.code,
+        hits=hits,
+        problems=problems,
+    )
     assert done.code in {0, 1, 3}, done.stderr
     assert [] == problems
     return done.code, hits

@@ -101,7 +101,7 @@ sectionName: {{ $gateway.listener }}
 {{- end -}}
 
 {{/* Who comes from outside: pods of the Gateway, or anybody. */}}
-{{- define "glance.outside" -}}
+{{- define "glance.visitors" -}}
 {{- $expose := .Values.global.expose -}}
 {{- if eq $expose.mode "gateway" -}}
 - namespaceSelector:

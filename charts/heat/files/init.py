@@ -91,6 +91,10 @@ class Facts:
         """A value of the site that every service shares, such as the region."""
         return str(self.pod["site"][name])
 
+    def option(self, name):
+        """What the site chose for an option of this service."""
+        return _plain(self.pod["options"][name])
+
     def each(self, _name):
         """The key of the option for which this workload exists."""
         return self.pod["each"]
@@ -158,11 +162,19 @@ def _filtered(value, names):
             value = value[: int(argument)]
         elif word == "ip":
             value = _resolved(value)
+        elif word == "whole":
+            value = ",".join(_whole(host) for host in value.split(","))
         elif word == "wrap":
             value = ",".join(argument.replace("*", item) for item in value.split(","))
         else:
             raise SystemExit(f"placeholder filter {word!r} is not known")
     return value
+
+
+def _whole(host):
+    """Name of a Service with the cluster's domain, for programs that ask DNS themselves and know no search list."""
+    search = re.search(r"^search\b.*\bsvc\.(\S+)", (ROOT / "etc/resolv.conf").read_text(), re.MULTILINE)
+    return f"{host}.{search[1]}" if search and host.endswith(".svc") else host
 
 
 def _resolved(host):

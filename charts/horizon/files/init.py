@@ -57,7 +57,10 @@ class Facts:
     def transport(self, name):
         """URL of a messaging user at every member of RabbitMQ; ``|template`` is the same in words of Nova's cells."""
         login = self.pod["transports"][name]
-        user = f"{login['user']}:{quote(self.secret(login['password']), safe='')}"
+        password = self.secret(login["password"])
+        if "/" in password:  # oslo.messaging leaves it as it is in the address it gives to kombu
+            raise SystemExit(f"the secret {login['password']} holds a /, which oslo.messaging cannot say")
+        user = f"{login['user']}:{quote(password, safe='')}"
         places = ",".join(f"{user}@{place}" for place in self.members("rabbitmq").split(","))
         return f"rabbit://{places}/{login['vhost']}"
 
@@ -87,6 +90,10 @@ class Facts:
     def site(self, name):
         """A value of the site that every service shares, such as the region."""
         return str(self.pod["site"][name])
+
+    def option(self, name):
+        """What the site chose for an option of this service."""
+        return _plain(self.pod["options"][name])
 
     def each(self, _name):
         """The key of the option for which this workload exists."""
@@ -151,13 +158,23 @@ def _filtered(value, names):
             value = str(int(float(value) * float(argument) / 100))
         elif word == "default":
             value = value or argument
+        elif word == "first":
+            value = value[: int(argument)]
         elif word == "ip":
             value = _resolved(value)
+        elif word == "whole":
+            value = ",".join(_whole(host) for host in value.split(","))
         elif word == "wrap":
             value = ",".join(argument.replace("*", item) for item in value.split(","))
         else:
             raise SystemExit(f"placeholder filter {word!r} is not known")
     return value
+
+
+def _whole(host):
+    """Name of a Service with the cluster's domain, for programs that ask DNS themselves and know no search list."""
+    search = re.search(r"^search\b.*\bsvc\.(\S+)", (ROOT / "etc/resolv.conf").read_text(), re.MULTILINE)
+    return f"{host}.{search[1]}" if search and host.endswith(".svc") else host
 
 
 def _resolved(host):

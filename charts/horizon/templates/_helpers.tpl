@@ -37,7 +37,7 @@
 {{- end -}}
 {{- end -}}
 {{- $members := dict -}}
-{{- range $name, $host := $pod.hosts -}}
+{{- range $name, $host := omit $pod.hosts "horizon" -}}
 {{- with index $root.Values.global.members $name -}}{{- $_ := set $members $name . -}}{{- end -}}
 {{- end -}}
 {{- $namespaces := merge (dict "control" $root.Release.Namespace) $root.Values.global.namespaces -}}
@@ -101,7 +101,7 @@ sectionName: {{ $gateway.listener }}
 {{- end -}}
 
 {{/* Who comes from outside: pods of the Gateway, or anybody. */}}
-{{- define "horizon.outside" -}}
+{{- define "horizon.visitors" -}}
 {{- $expose := .Values.global.expose -}}
 {{- if eq $expose.mode "gateway" -}}
 - namespaceSelector:

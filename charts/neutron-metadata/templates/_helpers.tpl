@@ -28,6 +28,14 @@
 {{- end -}}
 {{- $_ := set $file "content" $content -}}
 {{- end -}}
+{{- range $name, $url := $pod.urls -}}
+{{- with $url.expose -}}
+{{- with include "neutron-metadata.public" (dict "root" $root "of" .) | fromJson -}}
+{{- $_ := set $url "public" (print .url $url.path) -}}
+{{- end -}}
+{{- $_ := unset $url "expose" -}}
+{{- end -}}
+{{- end -}}
 {{- $members := dict -}}
 {{- range $name, $host := omit $pod.hosts "neutron-metadata" -}}
 {{- with index $root.Values.global.members $name -}}{{- $_ := set $members $name . -}}{{- end -}}
@@ -37,6 +45,26 @@
 {{- with .each -}}{{- $_ := set $pod "each" . -}}{{- end -}}
 {{- $_ := set $pod "site" (dict "region" $root.Values.global.region "namespaces" $namespaces) -}}
 {{- toPrettyJson $pod -}}
+{{- end -}}
+
+{{/* How clients outside reach an exposed port, as JSON: host, nodePort, port and url; an empty map when they do not. */}}
+{{- define "neutron-metadata.public" -}}
+{{- $expose := .root.Values.global.expose -}}
+{{- $said := (dig .of.service .of.name dict ($expose.services | default dict)) -}}
+{{- $isOn := ternary $said.enabled .of.isPublic (hasKey $said "enabled") -}}
+{{- if and $isOn (or .of.isHttp (ne $expose.mode "gateway")) (ne $expose.mode "none") -}}
+{{- $domain := required "global.expose.domain: the domain of public names is missing" $expose.domain -}}
+{{- $host := $said.host | default (printf "%s.%s" .of.label $domain) -}}
+{{- $scheme := $expose.scheme | default (ternary "https" "http" (eq $expose.mode "gateway")) -}}
+{{- $usual := ternary 443 80 (eq $scheme "https") -}}
+{{- $nodePort := $said.nodePort | default .of.nodePort | int -}}
+{{- $port := get (dict "gateway" $usual "loadBalancer" .of.port "nodePort" $nodePort) $expose.mode -}}
+{{- $port = $expose.port | default $port | int -}}
+{{- $url := printf "%s://%s%s" $scheme $host (ternary "" (printf ":%d" $port) (eq $port $usual)) -}}
+{{- dict "host" $host "nodePort" $nodePort "port" $port "url" $url | toJson -}}
+{{- else -}}
+{}
+{{- end -}}
 {{- end -}}
 
 {{/* Name of a pod's ConfigMap: by content, so that a change makes a new one and an old pod keeps its own. */}}

@@ -75,17 +75,22 @@ def messaging(facts):
         print(f"messaging user {user} of virtual hosts {', '.join(entry['vhosts'])} is there", flush=True)
 
 
+def project_scope(name):
+    """What a token of a project in the default domain is asked for with."""
+    return {"project": {"name": name, "domain": {"id": "default"}}}
+
+
 class Keystone:
     """The few calls of the Identity API that registration needs, as the administrator."""
 
     def __init__(self, url, password):
         self.url = urlsplit(url)
-        self.token = patiently(lambda: self.authenticate("admin", "admin", password), OSError, LookupError)
+        admin = project_scope("admin")
+        self.token = patiently(lambda: self.authenticate("admin", password, admin), OSError, LookupError)
 
-    def authenticate(self, user, project, password):
-        """Token of a user scoped to a project; PermissionError when Keystone does not accept the password."""
-        who = {"name": user, "domain": {"id": "default"}, "password": password}
-        scope = {"project": {"name": project, "domain": {"id": "default"}}}
+    def authenticate(self, user, password, scope, domain="default"):
+        """Token of a user of a domain; PermissionError when Keystone does not accept the password."""
+        who = {"name": user, "domain": {"id": domain}, "password": password}
         body = {"auth": {"identity": {"methods": ["password"], "password": {"user": who}}, "scope": scope}}
         status, headers, answer = self.send("POST", "/v3/auth/tokens", body, None)
         if status == 401:
@@ -129,8 +134,13 @@ def identity(facts):
         keystone.ensure("project", {"name": project, "domain_id": "default"})
     for role in wanted["roles"]:
         keystone.ensure("role", {"name": role})
+    for role in wanted.get("admin_roles", []):
+        admin = keystone.ensure("user", {"name": "admin", "domain_id": "default"})
+        _grant(keystone, role, admin, "projects", keystone.ensure("project", {"name": "admin", "domain_id": "default"}))
     for name, user in sorted(wanted["users"].items()):
         _user(keystone, name, user, facts.secret(user["password"]))
+    for name, domain in sorted(wanted.get("domains", {}).items()):
+        _domain(keystone, name, domain, facts)
     for name, service in sorted(wanted["services"].items()):
         extra = {"description": service["description"]}
         found = keystone.ensure("service", {"type": service["type"], "name": name}, extra)
@@ -142,13 +152,32 @@ def _user(keystone, name, user, password):
     found = keystone.ensure("user", {"name": name, "domain_id": "default"}, {"password": password})
     project = keystone.ensure("project", {"name": user["project"], "domain_id": "default"})
     for role in user["roles"]:
-        role_id = keystone.ensure("role", {"name": role})["id"]
-        keystone.ask("PUT", f"projects/{project['id']}/users/{found['id']}/roles/{role_id}")
-    try:
-        keystone.authenticate(name, user["project"], password)
-    except PermissionError:
-        keystone.ask("PATCH", f"users/{found['id']}", {"user": {"password": password}})
+        _grant(keystone, role, found, "projects", project)
+    _password(keystone, found, password, project_scope(user["project"]))
     print(f"user {name} is there", flush=True)
+
+
+def _domain(keystone, name, domain, facts):
+    here = keystone.ensure("domain", {"name": name})
+    for user, about in sorted(domain["users"].items()):
+        password = facts.secret(about["password"])
+        found = keystone.ensure("user", {"name": user, "domain_id": here["id"]}, {"password": password})
+        for role in about["roles"]:
+            _grant(keystone, role, found, "domains", here)
+        _password(keystone, found, password, {"domain": {"id": here["id"]}})
+    print(f"domain {name} is there", flush=True)
+
+
+def _grant(keystone, role, user, kind, where):
+    role_id = keystone.ensure("role", {"name": role})["id"]
+    keystone.ask("PUT", f"{kind}/{where['id']}/users/{user['id']}/roles/{role_id}")
+
+
+def _password(keystone, user, password, scope):
+    try:
+        keystone.authenticate(user["name"], password, scope, user["domain_id"])
+    except PermissionError:
+        keystone.ask("PATCH", f"users/{user['id']}", {"user": {"password": password}})
 
 
 def _endpoints(keystone, service_id, facts, name):

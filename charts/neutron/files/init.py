@@ -57,7 +57,10 @@ class Facts:
     def transport(self, name):
         """URL of a messaging user at every member of RabbitMQ; ``|template`` is the same in words of Nova's cells."""
         login = self.pod["transports"][name]
-        user = f"{login['user']}:{quote(self.secret(login['password']), safe='')}"
+        password = self.secret(login["password"])
+        if "/" in password:  # oslo.messaging leaves it as it is in the address it gives to kombu
+            raise SystemExit(f"the secret {login['password']} holds a /, which oslo.messaging cannot say")
+        user = f"{login['user']}:{quote(password, safe='')}"
         places = ",".join(f"{user}@{place}" for place in self.members("rabbitmq").split(","))
         return f"rabbit://{places}/{login['vhost']}"
 
@@ -155,6 +158,8 @@ def _filtered(value, names):
             value = str(int(float(value) * float(argument) / 100))
         elif word == "default":
             value = value or argument
+        elif word == "first":
+            value = value[: int(argument)]
         elif word == "ip":
             value = _resolved(value)
         elif word == "whole":

@@ -28,6 +28,14 @@
 {{- end -}}
 {{- $_ := set $file "content" $content -}}
 {{- end -}}
+{{- range $name, $url := $pod.urls -}}
+{{- with $url.expose -}}
+{{- with include "neutron.public" (dict "root" $root "of" .) | fromJson -}}
+{{- $_ := set $url "public" (print .url $url.path) -}}
+{{- end -}}
+{{- $_ := unset $url "expose" -}}
+{{- end -}}
+{{- end -}}
 {{- $members := dict -}}
 {{- range $name, $host := omit $pod.hosts "neutron" -}}
 {{- with index $root.Values.global.members $name -}}{{- $_ := set $members $name . -}}{{- end -}}
@@ -48,6 +56,74 @@
 {{- $_ := set $pod "options" $options -}}
 {{- $_ := set $pod "site" (dict "region" $root.Values.global.region "namespaces" $namespaces) -}}
 {{- toPrettyJson $pod -}}
+{{- end -}}
+
+{{/* How clients outside reach an exposed port, as JSON: host, nodePort, port and url; an empty map when they do not. */}}
+{{- define "neutron.public" -}}
+{{- $expose := .root.Values.global.expose -}}
+{{- $said := ternary (index (.root.Values.expose | default dict) .of.name) (dig .of.service .of.name dict ($expose.services | default dict)) (eq .of.service "neutron") -}}
+{{- $isOn := ternary $said.enabled .of.isPublic (hasKey $said "enabled") -}}
+{{- if and $isOn (or .of.isHttp (ne $expose.mode "gateway")) (ne $expose.mode "none") -}}
+{{- $domain := required "global.expose.domain: the domain of public names is missing" $expose.domain -}}
+{{- $host := $said.host | default (printf "%s.%s" .of.label $domain) -}}
+{{- $scheme := $expose.scheme | default (ternary "https" "http" (eq $expose.mode "gateway")) -}}
+{{- $usual := ternary 443 80 (eq $scheme "https") -}}
+{{- $nodePort := $said.nodePort | default .of.nodePort | int -}}
+{{- $port := get (dict "gateway" $usual "loadBalancer" .of.port "nodePort" $nodePort) $expose.mode -}}
+{{- $port = $expose.port | default $port | int -}}
+{{- $url := printf "%s://%s%s" $scheme $host (ternary "" (printf ":%d" $port) (eq $port $usual)) -}}
+{{- dict "host" $host "nodePort" $nodePort "port" $port "url" $url | toJson -}}
+{{- else -}}
+{}
+{{- end -}}
+{{- end -}}
+
+{{/* Spec of the Service for clients outside, in the modes that have one. */}}
+{{- define "neutron.publicService" -}}
+{{- $expose := .root.Values.global.expose -}}
+{{- $port := dict "name" .portName "port" .of.port "targetPort" .portName "protocol" .transport -}}
+{{- if eq $expose.mode "nodePort" -}}
+{{- $_ := set $port "nodePort" ((include "neutron.public" . | fromJson).nodePort | int) -}}
+{{- end -}}
+type: {{ title $expose.mode }}
+{{- if and $expose.class (eq $expose.mode "loadBalancer") }}
+loadBalancerClass: {{ $expose.class }}
+{{- end }}
+selector: {{ toJson .selector }}
+ports: {{ list $port | toJson }}
+{{- end -}}
+
+{{/* The Gateway that carries a route: the site's own, or this service's listeners on it, which have their certificate. */}}
+{{- define "neutron.publicParent" -}}
+{{- $gateway := .root.Values.global.expose.gateway -}}
+{{- if and .of .root.Values.global.expose.tls -}}
+group: gateway.networking.k8s.io
+kind: ListenerSet
+name: {{ .of.label }}-public
+{{- else -}}
+group: gateway.networking.k8s.io
+kind: Gateway
+name: {{ required "global.expose.gateway: the Gateway's name is missing" $gateway.name }}
+namespace: {{ $gateway.namespace | default .root.Release.Namespace }}
+{{- if and .of $gateway.listener }}
+sectionName: {{ $gateway.listener }}
+{{- end }}
+{{- end -}}
+{{- end -}}
+
+{{/* Who comes from outside: pods of the Gateway, or anybody. */}}
+{{- define "neutron.visitors" -}}
+{{- $expose := .Values.global.expose -}}
+{{- if eq $expose.mode "gateway" -}}
+- namespaceSelector:
+    matchLabels:
+      kubernetes.io/metadata.name: {{ coalesce $expose.gateway.proxies $expose.gateway.namespace .Release.Namespace }}
+{{- else -}}
+- ipBlock:
+    cidr: 0.0.0.0/0
+- ipBlock:
+    cidr: ::/0
+{{- end -}}
 {{- end -}}
 
 {{/* Name of a pod's ConfigMap: by content, so that a change makes a new one and an old pod keeps its own. */}}

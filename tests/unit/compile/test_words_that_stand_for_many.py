@@ -198,16 +198,6 @@ def test_workload_has_either_a_command_or_a_module(tmp_path):
         catalog_of(write(tmp_path, a_definition("two", workloads={"api": {"kind": "Deployment", "image": "a"}})))
 
 
-def test_uwsgi_is_told_what_the_definition_adds(tmp_path):
-    """
-    Laid over what every API has.
-    """
-    wsgi = {**API["wsgi"], "options": {"start-time": "%t", "processes": 1}}
-    found = values(files_of(tmp_path, "one", *NEEDED, one(workloads={"api": {**API, "wsgi": wsgi}})))
-
-    assert ("%t", 1) == tuple(found["api-uwsgi.ini"]["uwsgi"][key] for key in ("start-time", "processes"))
-
-
 def test_gate_logs_in_as_a_user_of_another_service(tmp_path):
     """
     Its password lies in the gate's own file, so the other service's Secret is borrowed.
@@ -223,6 +213,8 @@ def test_gate_logs_in_as_a_user_of_another_service(tmp_path):
     said = values(files_of(tmp_path, "other", other, logged, *NEEDED))["gate.json"]
 
     assert ("one", "${secret:one/service-password}") == (said["username"], said["password"])
+
+
 def test_wsgi_takes_further_options_of_uwsgi(tmp_path):
     """
     Laid over the usual ones.
