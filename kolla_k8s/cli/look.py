@@ -85,6 +85,6 @@ async def _judge(session: Session, cloud: Cloud, observer: Observer, name: str) 
     namespace = cloud.wanted.namespaces[plane]
     manifest = await session.helm.manifest(name, namespace)
     view = view_of(observer.store, namespace, name, manifest)
-    judge = Judge()
+    judge = Judge(redact=session.redact)
     judge.look(view, 0.0)
     return judge.look(view, 3600.0)

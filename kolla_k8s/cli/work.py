@@ -164,6 +164,7 @@ async def _carry_out(session: Session, cloud: Cloud, plan: Plan, output: str, pa
             on_change=screen.change,
             patience_s=patience_s,
             stop=stop,
+            redact=session.redact,
         )
         fencing = asyncio.create_task(_stop_when_lost(held.lost, stop))
         try:

@@ -22,7 +22,6 @@ from kolla_k8s.orchestrate.evidence import (
     Remedy,
     kubectl,
     memory_field,
-    short,
 )
 from kolla_k8s.orchestrate.ready import KubeObject
 from kolla_k8s.orchestrate.store import uid_of
@@ -157,7 +156,7 @@ def _image(pod: KubeObject, status: Status, events: Sequence[KubeObject]) -> Evi
         family="image",
         container=status["name"],
         reason=str(waiting["reason"]),
-        message=short(f"image {_image_of(pod, status)}: {telling}"),
+        message=f"image {_image_of(pod, status)}: {telling}",
         command=kubectl(pod, "describe"),
         grace_s=0.0 if is_final else TRANSIENT_S,
         remedy=Remedy.REMAKE_POD,
@@ -183,7 +182,7 @@ def _config(pod: KubeObject, status: Status) -> Evidence:
         family="config",
         container=status["name"],
         reason="CreateContainerConfigError",
-        message=short(message),
+        message=message,
         command=describe_named(pod, message),
         grace_s=TRANSIENT_S if _CONFIG_PASSES.search(message) else AT_ONCE_S,
         remedy=Remedy.REMAKE_POD,
@@ -208,7 +207,7 @@ def _start(pod: KubeObject, status: Status) -> Evidence:
         family="start",
         container=status["name"],
         reason=str(waiting["reason"]),
-        message=short(message) + hint,
+        message=message + hint,
         command=kubectl(pod, "describe"),
         grace_s=AT_ONCE_S if _START_FINAL.search(message) else TRANSIENT_S,
         remedy=Remedy.REMAKE_POD,
@@ -237,7 +236,7 @@ def _crash(pod: KubeObject, status: Status, memory: Deaths) -> Evidence | None:
         family="crash",
         container=status["name"],
         reason="OOMKilled" if is_oom else ("CrashLoopBackOff" if is_backing_off else "Error"),
-        message=short(f"died {times} times, {ended_how(ended)}" if times > 1 else f"died: {ended_how(ended)}") + hint,
+        message=(f"died {times} times, {ended_how(ended)}" if times > 1 else f"died: {ended_how(ended)}") + hint,
         command=kubectl(pod, "logs", "-c", status["name"], *(["--previous"] if is_backing_off else [])),
         grace_s=0.0 if is_final or (is_oom and times > 1) else NEVER_S,
         is_crash=True,

@@ -52,6 +52,7 @@ class Evidence:
         family: With ``source``'s subject it tells proofs apart: the same trouble said anew is the same proof.
         container: Empty when the proof is about the whole object.
         reason: Kubernetes' word, or ours where it has none.
+        message: What was said, whole: it is cut by ``judge``, after secrets are hidden in it.
         command: What a person types next.
         grace_s: How long it may stand before it is a verdict.
         warn_s: How long before it is worth a warning.

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from kolla_k8s.orchestrate.containers import Death, Status, deaths, of_pod, statuses
-from kolla_k8s.orchestrate.evidence import AT_ONCE_S, NEVER_S, Evidence, Remedy
+from kolla_k8s.orchestrate.evidence import AT_ONCE_S, NEVER_S, Evidence, Remedy, short
 from kolla_k8s.orchestrate.ready import State, conditions
 from kolla_k8s.orchestrate.refusals import of_release
 from kolla_k8s.orchestrate.store import uid_of
@@ -51,9 +51,13 @@ class Judgement:
 class Judge:
     """Judges one release, look after look."""
 
-    def __init__(self, since: int = 0) -> None:
-        """Begin with nothing seen; what the store learned up to its change ``since`` is inherited."""
+    def __init__(self, since: int = 0, redact: Callable[[str], str] = str) -> None:
+        """Begin with nothing seen; what the store learned up to its change ``since`` is inherited.
+
+        What it quotes goes through ``redact`` before it is cut: the half of a secret is known to nobody.
+        """
         self._since = since
+        self._redact = redact
         self._first_seen: dict[tuple[str, str, str], float] = {}
         self._deaths: defaultdict[tuple[str, str], list[Death]] = defaultdict(list)
         self._remedied: set[tuple[str, str, str]] = set()
@@ -68,7 +72,7 @@ class Judge:
                 when there are crashes.
         """
         self._remember(view)
-        blocker = blocker_of(view)
+        blocker = self._quoted(blocker_of(view))
         if blocker is None:
             self._first_seen.clear()
             return Judgement(State.READY)
@@ -95,7 +99,10 @@ class Judge:
                 grace_s = NEVER_S
             elif self._is_inherited(view, one):
                 grace_s = max(grace_s, INHERITED_S)
-            yield replace(one, grace_s=grace_s)
+            yield replace(one, grace_s=grace_s, message=short(self._redact(one.message)))
+
+    def _quoted(self, blocker: Blocker | None) -> Blocker | None:
+        return blocker and replace(blocker, reason=short(self._redact(blocker.reason)))
 
     def _evidence(self, view: ReleaseView) -> Iterator[Evidence]:
         """Give the proofs; the pods of what is ready prove nothing: a Job may have needed a second try."""

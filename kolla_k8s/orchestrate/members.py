@@ -6,13 +6,17 @@ one stops. So before there are fewer, each that goes runs the definition's ``lea
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from kolla_k8s.errors import RefusedError
 from kolla_k8s.model.plan import LeaveSpec
 from kolla_k8s.orchestrate.kinds import POD
 from kolla_k8s.ports import Cluster, KubeObject
 
 
-async def let_leave(cluster: Cluster, namespace: str, service: str, leave: LeaveSpec) -> list[str]:
+async def let_leave(
+    cluster: Cluster, namespace: str, service: str, leave: LeaveSpec, *, redact: Callable[[str], str] = str
+) -> list[str]:
     """Run the command in every pod beyond the wanted members; give their names.
 
     Raises:
@@ -25,7 +29,7 @@ async def let_leave(cluster: Cluster, namespace: str, service: str, leave: Leave
         name = pod["metadata"]["name"]
         done = await cluster.exec(namespace, name, leave.workload, leave.command)
         if done.exit_code:
-            said = (done.stderr or done.stdout).strip()[-600:]
+            said = redact(done.stderr or done.stdout).strip()[-600:]
             raise RefusedError(f"Pod {name}", f"could not leave its cluster: {said}", "mend it, then run this again")
         gone.append(name)
     return gone

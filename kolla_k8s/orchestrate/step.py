@@ -15,7 +15,7 @@ from typing import Any
 
 from kolla_k8s.errors import ConflictError, KollaK8sError, RefusedError
 from kolla_k8s.model.plan import Action, GateSpec, Step
-from kolla_k8s.orchestrate.evidence import Evidence
+from kolla_k8s.orchestrate.evidence import Evidence, short
 from kolla_k8s.orchestrate.gate import GateResult
 from kolla_k8s.orchestrate.inventory import Inventory
 from kolla_k8s.orchestrate.judge import Judge, Judgement, progress_of
@@ -52,6 +52,7 @@ class Means:
         patience_s: How long a step may show no progress.
         limit_s: How long the whole run may take.
         stop: Set when nothing new shall begin and what waits shall end.
+        redact: Hides secrets in what is about to be cut; what is shown whole is redacted where it is shown.
     """
 
     helm: Helm
@@ -64,6 +65,7 @@ class Means:
     patience_s: float = 600.0
     limit_s: float = float("inf")
     stop: asyncio.Event = field(default_factory=asyncio.Event)
+    redact: Callable[[str], str] = str
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ class Carrier:
         self._are_needs_up = are_needs_up
         self._request = row.step.request
         self._owner: Owner = (self._request.namespace, self._request.release)
-        self._judge = Judge()
+        self._judge = Judge(redact=shared.means.redact)
         self._manifest: list[KubeObject] = []
         self._facts: set[tuple[str, ...]] = set()
         self._progress_s = shared.means.clock.monotonic()
@@ -177,7 +179,7 @@ class Carrier:
         An unchanged one is left alone, unless something of it failed or is gone; a step that is only a check, always.
         """
         step, means, space = self._row.step, self._means, self._request.namespace
-        self._judge = Judge(since=means.observer.store.change)
+        self._judge = Judge(since=means.observer.store.change, redact=means.redact)
         if step.action is Action.CHECK:
             return await means.helm.manifest(self._request.release, space)
         failed = [f"Job {name}" for name in await delete_failed_jobs(means.cluster, space, step.name)]
@@ -195,8 +197,9 @@ class Carrier:
 
     async def _upgrade(self) -> list[KubeObject]:
         """Upgrade; sets whose volumes never came to be are made anew when their template must change."""
+        means, space = self._means, self._request.namespace
         for leave in self._row.step.leaves:
-            await let_leave(self._means.cluster, self._request.namespace, self._row.step.name, leave)
+            await let_leave(means.cluster, space, self._row.step.name, leave, redact=means.redact)
         try:
             return await self._means.helm.upgrade_install(self._request)
         except RefusedError as error:
@@ -236,7 +239,8 @@ class Carrier:
     def _tell(self, judgement: Judgement) -> str:
         """Show what the step waits for, in the words of its own log where it has one."""
         self._log.follow(judgement.blocker, self._request.namespace)
-        waits_for = str(judgement.blocker.with_log(self._log.line)) if judgement.blocker else ""
+        line = short(self._means.redact(self._log.line))
+        waits_for = str(judgement.blocker.with_log(line)) if judgement.blocker else ""
         self._show(waits_for, [f"{one.place}: {one.reason}: {one.message}" for one in judgement.warnings])
         return waits_for
 

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kolla_k8s.orchestrate.containers import Status, statuses
-from kolla_k8s.orchestrate.evidence import short
 from kolla_k8s.orchestrate.ready import KubeObject, State, assess, conditions
 from kolla_k8s.orchestrate.store import uid_of
 from kolla_k8s.orchestrate.view import PodOf, ReleaseView, Seen
@@ -41,7 +40,7 @@ class Blocker:
 
     def with_log(self, line: str) -> Blocker:
         """Put the last log line of a running init step in the place of Kubernetes' words."""
-        return replace(self, reason=short(line)) if line else self
+        return replace(self, reason=line) if line else self
 
 
 def blocker_of(view: ReleaseView) -> Blocker | None:
@@ -56,7 +55,7 @@ def _explain(view: ReleaseView, seen: Seen) -> Blocker:
     mine = [one for one in view.pods if seen.live is not None and one.workload is seen.live and one.is_newest]
     waiting = [one for one in mine if assess(one.pod).state is not State.READY]
     if not waiting:
-        return Blocker(thing, short(_refused(view, seen.live) or seen.verdict.why))
+        return Blocker(thing, _refused(view, seen.live) or seen.verdict.why)
     return _explain_pod(thing, waiting[-1], view.events)
 
 
@@ -73,10 +72,10 @@ def _explain_pod(thing: str, one: PodOf, events: Mapping[str, Sequence[KubeObjec
     status = next((s for s in statuses(pod) if not _is_done(s)), None)
     if status is None:
         scheduled = conditions(pod).get("PodScheduled", {})
-        return Blocker(thing, short(scheduled.get("message") or _last(told) or assess(pod).why), pod=name)
+        return Blocker(thing, str(scheduled.get("message") or _last(told) or assess(pod).why), pod=name)
     is_init = status in (pod["status"].get("initContainerStatuses") or ())
     is_working = is_init and "running" in (status.get("state") or {})
-    said = "is at work" if is_working else short(_say(status, told))
+    said = "is at work" if is_working else _say(status, told)
     return Blocker(thing, said, pod=name, container=status["name"], is_working=is_working)
 
 

@@ -9,14 +9,16 @@ import pytest
 
 from kolla_k8s.errors import ConflictError, OutsideError, RefusedError
 from kolla_k8s.model.plan import LeaveSpec
+from kolla_k8s.orchestrate.evidence import MESSAGE_LIMIT
 from kolla_k8s.orchestrate.kinds import CLAIM, EVENT, POD, STATEFUL_SET
 from kolla_k8s.orchestrate.mend import NUDGED
 from kolla_k8s.orchestrate.observe import observing
 from kolla_k8s.orchestrate.report import Phase
 from kolla_k8s.orchestrate.run import Means, execute
 from kolla_k8s.ports import ExecResult
+from kolla_k8s.redact import Redactor
 from tests.fake_cluster import FakeCluster
-from tests.unit.orchestrate.objects import claim, crashing, event, labels, pod, stateful_set
+from tests.unit.orchestrate.objects import claim, crashing, event, labels, pod, runs, stateful_set
 from tests.unit.orchestrate.test_running_a_plan import SlowHelm, a_plan, a_step, always_green, carried_out
 from tests.unit.orchestrate.virtual import VirtualClock, run
 
@@ -154,6 +156,18 @@ def test_set_that_never_had_a_volume_is_made_anew_when_it_must_change():
     assert cluster.peek(CLAIM, "data-a-0", "openstack") is None
 
 
+def test_last_words_of_a_member_that_cannot_leave_are_hidden_before_they_are_cut():
+    """
+    They may quote the command line.
+    """
+    cluster, step = shrinking(1)
+    cluster.on_exec = lambda _call: ExecResult(1, "", f"{SECRET}{'y' * (MESSAGE_LIMIT - 10)}")
+
+    cause = cause_of(a_plan(step), cluster, Chart(cluster), redact=Redactor([SECRET]))
+
+    assert [] == part_of_secret(cause.message)
+
+
 def test_set_with_data_is_never_made_anew():
     """
     That its template cannot change is for the operator to solve.
@@ -213,6 +227,62 @@ def test_crash_is_told_with_the_last_lines_of_the_life_before():
     assert ("Pod a-0", "api", "CrashLoopBackOff") == (cause.place, cause.container, cause.reason)
     assert ("Traceback", "no such table") == cause.log
     assert "kubectl -n openstack logs a-0 -c api --previous" == cause.command
+
+
+SECRET = "correct-horse-battery-staple"
+
+
+def saying(filler):
+    """A message so long that the limit falls into a secret, wherever the filler pushes it."""
+    return f"{'x' * filler} {SECRET} {'y' * MESSAGE_LIMIT}"
+
+
+def part_of_secret(text):
+    """The longest part of the secret, of six letters at least, that stands in a text."""
+    parts = [SECRET[at : at + 6] for at in range(len(SECRET) - 5)]
+    return [part for part in parts if part in text]
+
+
+@pytest.mark.parametrize("filler", range(MESSAGE_LIMIT // 2 - 60, MESSAGE_LIMIT // 2, 5))
+def test_secret_in_a_long_message_is_hidden_before_it_is_cut(filler):
+    """
+    The half of one would be known to no redactor.
+    """
+    cluster, told = FakeCluster(), []
+    dead = {**crashing(1, 5), "lastState": {"terminated": {"exitCode": 1, "message": saying(filler)}}}
+    helm = Chart(cluster, a=[(STATEFUL_SET, a_set()), (POD, broken_pod(a_set(), dead))])
+
+    cause = cause_of(
+        a_plan(a_step("a")), cluster, helm, redact=Redactor([SECRET]), on_change=lambda row: told.append(row.waits_for)
+    )
+
+    assert [] == part_of_secret(cause.message)
+    assert len(cause.message) <= MESSAGE_LIMIT + 5
+    assert [] == part_of_secret(" ".join(told))
+
+
+def test_secret_in_the_line_of_an_init_step_is_hidden_before_it_is_cut():
+    """
+    And in what Kubernetes says of a pod that waits.
+    """
+    cluster, told = FakeCluster(), []
+    init = runs("prepare")
+    waiting = of_release("a", pod("a-0", owner=a_set(), labels={"controller-revision-hash": "r1"}, init=[init]))
+    cluster.set_logs("a-0", "prepare", saying(MESSAGE_LIMIT // 2 - 20))
+    helm = Chart(cluster, a=[(STATEFUL_SET, a_set()), (POD, waiting)])
+
+    cause = cause_of(
+        a_plan(a_step("a")),
+        cluster,
+        helm,
+        redact=Redactor([SECRET]),
+        on_change=lambda row: told.append(row.waits_for),
+        patience_s=30,
+    )
+
+    assert "no progress" == cause.reason
+    assert any("yyy" in line for line in told)
+    assert [] == part_of_secret(" ".join(told))
 
 
 def test_crash_whose_log_is_gone_is_told_without_it():

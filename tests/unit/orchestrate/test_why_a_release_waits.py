@@ -124,5 +124,5 @@ def test_working_init_step_speaks_through_its_log():
     """
     one = Blocker("Job boot", "is at work", "boot-x", "schema", is_working=True)
 
-    assert "Job boot > Pod boot-x > schema: waiting for mariadb" == str(one.with_log("waiting for\n mariadb\n"))
+    assert "Job boot > Pod boot-x > schema: waiting for mariadb" == str(one.with_log("waiting for mariadb"))
     assert one == one.with_log("")
