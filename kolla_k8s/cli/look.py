@@ -23,6 +23,7 @@ async def show_status(source: Source, target: Target, services: Sequence[str], o
     cloud = load_cloud(source, services)
     rows: list[dict[str, Any]] = []
     async with opened(target) as session, observing(session.cluster, cloud.wanted.namespaces.values()) as observer:
+        await session.learn(cloud)
         found = await session.releases(cloud)
         for name in services or cloud.wanted.values:
             release = found.get(name)
@@ -54,6 +55,7 @@ async def explain_service(source: Source, target: Target, service: str) -> None:
     """Print the chain of causes from a service down to what is really wrong."""
     cloud = load_cloud(source, [service])
     async with opened(target) as session, observing(session.cluster, cloud.wanted.namespaces.values()) as observer:
+        await session.learn(cloud)
         found = await session.releases(cloud)
         is_up = await _explain(session, cloud, (observer, found), service, 0)
     if not is_up:

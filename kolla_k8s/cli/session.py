@@ -20,6 +20,7 @@ from kolla_k8s.adapters.releases import releases
 from kolla_k8s.cli.cloud import Cloud
 from kolla_k8s.errors import InterruptedRunError, TerminatedRunError
 from kolla_k8s.orchestrate.lease import Claim, Hold, Holder
+from kolla_k8s.orchestrate.secrets import read_secrets, secret_specs
 from kolla_k8s.ports import Cluster, Release
 from kolla_k8s.redact import Redactor
 
@@ -51,6 +52,12 @@ class Session:
         spaces = sorted(set(cloud.wanted.namespaces.values()))
         found = await asyncio.gather(*(releases(self.cluster, space) for space in spaces))
         return {name: release for part in found for name, release in part.items() if name in cloud.catalog.services}
+
+    async def learn(self, cloud: Cloud) -> None:
+        """Teach the redactor every secret of the cloud that is there, those of disabled services too."""
+        specs = secret_specs(cloud.catalog, cloud.catalog.services, cloud.wanted.namespaces)
+        found = await read_secrets(self.cluster, specs)
+        self.redact.add(value for data in found.values() for value in data.values())
 
 
 @asynccontextmanager

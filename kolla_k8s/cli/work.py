@@ -32,7 +32,6 @@ from kolla_k8s.orchestrate.secrets import (
     ensure_copies,
     ensure_namespaces,
     ensure_secrets,
-    read_secrets,
     secret_copies,
     secret_specs,
 )
@@ -84,7 +83,7 @@ async def install_cloud(
             await ensure_secrets(session.cluster, specs)
             copies = secret_copies(cloud.catalog, cloud.wanted.values, cloud.wanted.namespaces)
             await ensure_copies(session.cluster, copies)
-            await _learn(session, cloud)
+            await session.learn(cloud)
             found = await session.releases(cloud)
             for release in found.values():
                 await unlock_release(session.cluster, release)
@@ -101,6 +100,7 @@ async def uninstall_cloud(
         await free.helm.version()
         async with hold(free.cluster, free.clock, claim(cloud)) as held:
             session = free.under(held)
+            await session.learn(cloud)
             plan = build_removal(cloud.wanted, await session.releases(cloud))
             await _carry_out(session, cloud, plan, output, 600.0, held)
             await _clean(session, cloud, services, is_data_too=delete_data)
@@ -141,13 +141,6 @@ async def _clean(session: Session, cloud: Cloud, services: Sequence[str], *, is_
             await delete_kept(session.cluster, namespace, name)
             if is_data_too:
                 await delete_data(session.cluster, namespace, name, secrets)
-
-
-async def _learn(session: Session, cloud: Cloud) -> None:
-    """Teach the redactor every secret of the cloud."""
-    specs = secret_specs(cloud.catalog, cloud.wanted.values, cloud.wanted.namespaces)
-    found = await read_secrets(session.cluster, specs)
-    session.redact.add(value for data in found.values() for value in data.values())
 
 
 async def _carry_out(session: Session, cloud: Cloud, plan: Plan, output: str, patience_s: float, held: Hold) -> None:
