@@ -261,7 +261,8 @@ def _said(detail: Any, path: Keys, model: type[BaseModel]) -> tuple[str, str]:
     if kind == "missing":
         return f'the key "{path[-1]}" is missing', "add it"
     if kind == "value_error":
-        return str(detail["ctx"]["error"]), "see the reference of the definition or the site file"
+        said, _, way_out = str(detail["ctx"]["error"]).partition("; ")
+        return said, way_out or "see the reference of the definition or the site file"
     fact, way_out = {
         "string_type": (f"is no string: {value}", "put it in quotes"),
         "string_pattern_mismatch": (f"{value} does not match {detail.get('ctx', {}).get('pattern')}", "spell it so"),

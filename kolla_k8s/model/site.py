@@ -43,10 +43,17 @@ class Storage(Strict):
 
 
 class Namespaces(Strict):
-    """Namespaces of the cloud's two planes."""
+    """Namespaces of the cloud's two planes: two, for Pod Security is enforced by namespace."""
 
     control: Namespace = "openstack"
     node: Namespace = "openstack-node"
+
+    @model_validator(mode="after")
+    def _are_two(self) -> Namespaces:
+        if self.control == self.node:
+            fact = f'both planes are in "{self.node}", where one must be restricted and the other privileged'
+            raise ValueError(f"{fact}; name two namespaces")
+        return self
 
 
 class ApiServer(Strict):
