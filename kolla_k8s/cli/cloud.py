@@ -10,7 +10,7 @@ from kolla_k8s import places
 from kolla_k8s.cli.definitions import load_catalog, require_known
 from kolla_k8s.compile.render import chart_digest
 from kolla_k8s.compile.values import values_schema
-from kolla_k8s.errors import OutsideError
+from kolla_k8s.errors import OutsideError, Problem, UserFilesError
 from kolla_k8s.model.catalog import Catalog
 from kolla_k8s.model.choices import choose
 from kolla_k8s.orchestrate.plan import Wanted
@@ -60,6 +60,18 @@ def load_cloud(source: Source, services: Iterable[str] = ()) -> Cloud:
         services=tuple(services),
     )
     return Cloud(catalog, site, wanted)
+
+
+def require_enabled(cloud: Cloud, services: Iterable[str]) -> None:
+    """Raise for services that are named and that the site disables: for them there would be nothing to do."""
+    fact, way_out = '"{}" is named, and disabled', "enable it in the site file, or leave it out"
+    problems = [
+        Problem(cloud.site.place_of_enabled(name), f"services.{name}.enabled", fact.format(name), way_out)
+        for name in services
+        if not cloud.site.is_enabled(name)
+    ]
+    if problems:
+        raise UserFilesError(problems)
 
 
 def _chart(charts: str | None, name: str, catalog: Catalog) -> Path | str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from kolla_k8s.adapters.patience import PatientHelm
 from kolla_k8s.adapters.releases import unlock as unlock_release
-from kolla_k8s.cli.cloud import Cloud, Source, load_cloud
+from kolla_k8s.cli.cloud import Cloud, Source, load_cloud, require_enabled
 from kolla_k8s.cli.screen import Screen
 from kolla_k8s.cli.session import Session, Signals, Target, claim, opened
 from kolla_k8s.compile.members import agent_of
@@ -41,6 +41,7 @@ from kolla_k8s.orchestrate.store import Store
 async def show_plan(source: Source, target: Target, services: Sequence[str], output: str) -> None:
     """Print the plan."""
     cloud = load_cloud(source, services)
+    require_enabled(cloud, services)
     async with opened(target) as session:
         plan = build_plan(cloud.wanted, await session.releases(cloud))
     if output == "json":
@@ -74,6 +75,7 @@ async def install_cloud(
 ) -> None:
     """Bring the cloud to what is wanted; raises ``DidNotComeUpError`` when something is not green."""
     cloud = load_cloud(source, services)
+    require_enabled(cloud, services)
     async with opened(target) as free:
         await free.helm.version()
         await ensure_namespaces(free.cluster, cloud.wanted.namespaces)

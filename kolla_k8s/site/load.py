@@ -41,6 +41,10 @@ class LoadedSite:
         """Whether a service is part of the cloud; it is unless the site says no."""
         return bool(self.site.services.get(service, {}).get("enabled", True))
 
+    def place_of_enabled(self, service: str) -> str:
+        """Where it was said last whether a service is part of the cloud."""
+        return _place(self.layers, ("services", service, "enabled"))
+
 
 def load_site(
     files: Sequence[Path],

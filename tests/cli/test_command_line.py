@@ -174,3 +174,34 @@ def helm(home, *arguments):
     )
     assert 0 == done.returncode, done.stderr
     return done.stdout
+
+
+@pytest.mark.parametrize("command", ["plan", "install"])
+def test_named_service_that_is_disabled_is_exit_2(command, tmp_path):
+    """
+    With the place that says so, before anything outside is asked; there would be nothing to do, and that is not green.
+    """
+    site = tmp_path / "site.yaml"
+    site.write_text("apiVersion: kolla-k8s.io/v1\nkind: Site\nservices:\n  keystone: {enabled: false}\n")
+
+    done = run(command, "keystone", "--values", str(site), "--kubeconfig", str(tmp_path / "none"))
+
+    way_out = "enable it in the site file, or leave it out"
+    assert (2, f'{site}:4:14: services.keystone.enabled: "keystone" is named, and disabled; {way_out}\n') == (
+        done.returncode,
+        done.stderr,
+    )
+
+
+@pytest.mark.parametrize("command", ["status", "uninstall"])
+def test_disabled_service_can_still_be_looked_at_and_removed(command, tmp_path):
+    """
+    What is refused here is the cluster alone.
+    """
+    missing = str(tmp_path / "none")
+
+    done = run(
+        command, "keystone", "--values", SITE, "--set", "services.keystone.enabled=false", "--kubeconfig", missing
+    )
+
+    assert 3 == done.returncode, done.stderr
