@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from kolla_k8s.compile.members import agent_of
 from kolla_k8s.errors import DidNotComeUpError, HeldError, OutsideError
 from kolla_k8s.model.catalog import main_workload, pods_name
 from kolla_k8s.model.plan import Plan
-from kolla_k8s.orchestrate.bundle import collect
+from kolla_k8s.orchestrate.bundle import bundle_name, collect, prune_bundles
 from kolla_k8s.orchestrate.gate import Gates
 from kolla_k8s.orchestrate.lease import Hold, hold, unlock
 from kolla_k8s.orchestrate.mend import delete_data, delete_kept
@@ -187,8 +186,8 @@ async def _stop_when_lost(lost: asyncio.Event, stop: asyncio.Event) -> None:
 async def _bundle(session: Session, store: Store, report: Report) -> Path | None:
     if all(row.cause is None for row in report.rows.values()):
         return None
-    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state"
-    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(report.began))
-    folder = Path(base) / "kolla-k8s" / "bundles" / f"{report.plan.cloud}-{stamp}"
+    base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "kolla-k8s" / "bundles"
+    folder = base / bundle_name(report.plan.cloud, report.began)
     await collect(session.cluster, store, report, folder, session.redact)
+    prune_bundles(base, report.plan.cloud)
     return folder

@@ -3,13 +3,16 @@
 A folder that an operator can read, or hand to somebody, hours after the pods are gone. Apart from the report, which
 says the cause in a line. Secrets are never in the store it reads, and every text is redacted by value *before* it is
 quoted or cut, for quoting and cutting would hide a secret from the redactor. What cannot be read is named in the
-folder, and a bundle has a limit: a disk that fills up is no help.
+folder, a bundle has a limit, and of a cloud only the newest are kept: a disk that fills up is no help.
 """
 
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,8 @@ from kolla_k8s.yamlio import dump
 LINES = 400
 FILE_BYTES = 256 * 1024
 BUNDLE_BYTES = 8 * 1024 * 1024
+
+KEPT = 10
 
 Redact = Callable[[str], str]
 
@@ -40,6 +45,28 @@ async def collect(cluster: Cluster, store: Store, report: Report, folder: Path, 
         if row.cause is not None:
             await _of_step(bundle, cluster, store, row)
     bundle.close()
+
+
+def bundle_name(cloud: str, began: float) -> str:
+    """Name the folder of a run by its cloud and when it began, in UTC: names of one cloud sort by age.
+
+    >>> bundle_name("sky", 0.0)
+    'sky-19700101T000000Z'
+    """
+    return f"{cloud}-{datetime.fromtimestamp(began, UTC):%Y%m%dT%H%M%SZ}"
+
+
+def prune_bundles(base: Path, cloud: str) -> list[str]:
+    """Delete a cloud's bundles but the newest ten; give the names of those deleted.
+
+    Folders of other names, and of clouds whose name begins alike, are left alone; that one cannot be deleted fails
+    nothing.
+    """
+    mine = re.compile(rf"{re.escape(cloud)}-\d{{8}}T\d{{6}}Z")
+    old = sorted(path.name for path in base.iterdir() if mine.fullmatch(path.name))[:-KEPT]
+    for name in old:
+        shutil.rmtree(base / name, ignore_errors=True)
+    return old
 
 
 class _Bundle:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from kolla_k8s.errors import OutsideError
-from kolla_k8s.orchestrate.bundle import BUNDLE_BYTES, FILE_BYTES, collect
+from kolla_k8s.orchestrate.bundle import BUNDLE_BYTES, FILE_BYTES, KEPT, bundle_name, collect, prune_bundles
 from kolla_k8s.orchestrate.report import Cause, Phase, Report, Row
 from kolla_k8s.orchestrate.store import Store
 from tests.fake_cluster import FakeCluster
@@ -104,3 +104,48 @@ def test_bundle_has_a_limit(tmp_path, report):
     assert FILE_BYTES == max(sizes)
     assert found["keystone/api-0.api.log"].endswith("end")
     assert "the bundle is full" in found["left-out.txt"]
+
+
+def test_full_bundle_keeps_the_logs_of_the_pod_at_fault(tmp_path, report):
+    """
+    They are written first, wherever it stands among the others.
+    """
+    cluster, store = FakeCluster(), Store()
+    count = BUNDLE_BYTES // FILE_BYTES + 2
+    report.rows["keystone"].cause = Cause(f"Pod api-{count}", "Error", "died")
+    for number in range(1, count + 1):
+        store.put(pod(f"api-{number}", meta={"labels": labels("keystone")}))
+        cluster.set_logs(f"api-{number}", "api", "x" * FILE_BYTES)
+
+    run(collect(cluster, store, report, tmp_path, hidden))
+
+    assert f"keystone/api-{count}.api.log" in files(tmp_path)
+    assert f"keystone/api-{count - 1}.api.log: the bundle is full" in files(tmp_path)["left-out.txt"].splitlines()
+
+
+def test_newest_bundles_of_a_cloud_are_kept(tmp_path):
+    """
+    Those of other clouds, and what is no bundle, stay.
+    """
+    mine = [bundle_name("sky", 86_400.0 * day) for day in range(KEPT + 3)]
+    others = ["19700101T000000Z", "sky-notes", *(bundle_name("sky-2", 86_400.0 * day) for day in range(KEPT))]
+    for name in [*mine, *others]:
+        (tmp_path / name / "keystone").mkdir(parents=True)
+
+    assert mine[:3] == prune_bundles(tmp_path, "sky")
+    assert sorted([*mine[3:], *others]) == sorted(path.name for path in tmp_path.iterdir())
+    assert [] == prune_bundles(tmp_path, "sky")
+
+
+def test_bundle_that_cannot_be_deleted_fails_nothing(tmp_path):
+    """
+    A link may lead anywhere: what it leads to stays.
+    """
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for day in range(KEPT + 1):
+        (tmp_path / bundle_name("sky", 86_400.0 * day)).symlink_to(elsewhere)
+
+    prune_bundles(tmp_path, "sky")
+
+    assert elsewhere.is_dir()
