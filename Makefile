@@ -9,7 +9,7 @@ SITE ?= values/sites/sandbox.yaml
 HELM = $$(dirname $$($(BIN)/python -m sandbox helm))
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: help setup fmt lint types imports check test unit e2e outages faults faults-full cover golden charts charts-check bench demo docs docs-check lock package images sandbox-up sandbox-down sandbox-status
+.PHONY: help setup fmt lint types imports check test unit e2e test-compute outages faults faults-full cover golden charts charts-check bench demo docs docs-check lock package images sandbox-up sandbox-down sandbox-status
 
 ##@ Build
 help: ## Show this help
@@ -56,6 +56,9 @@ unit: setup ## Tests that need nothing but helm
 
 outages: setup ## Lose members, pods and the node again and again
 	PATH="$(HELM):$$PATH" OUTAGES=10 $(BIN)/pytest tests/e2e/test_ha.py
+
+test-compute: check ## A whole cloud on a sandbox of its own, which boots a server
+	PATH="$(HELM):$$PATH" COMPUTE=1 $(BIN)/pytest tests/e2e/test_compute.py
 
 e2e: setup ## Install real images on a sandbox of its own
 	PATH="$(HELM):$$PATH" $(BIN)/pytest -m e2e

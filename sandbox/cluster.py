@@ -28,6 +28,7 @@ def up(at: Layout) -> dict[str, Any]:
         program(name)
     began = time.monotonic()
     at.state.mkdir(parents=True, mode=0o700)
+    node.note_host_folders(at)
     processes = Processes(at.state)
     ports = _start(at, processes)
     about = {

@@ -9,7 +9,12 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
+
+from kolla_k8s.cli.cloud import Source, load_cloud
+from kolla_k8s.compile.values import images
+from sandbox import guest
 
 PROOF = """
 import http.client, json, os
@@ -27,8 +32,9 @@ print(json.dumps({"project": token["project"]["name"], "expires": token["expires
 
 def main(site: str) -> None:
     """Run the demo; exits with the install's code when it fails."""
+    cloud = load_cloud(Source([Path(site)], []))
     if not os.environ.get("KUBECONFIG"):
-        _sandbox()
+        _sandbox(sorted({image for name in cloud.wanted.values for image in images(cloud.catalog[name])}))
     _run("kolla-k8s", "gen-charts")
     done = subprocess.run(["kolla-k8s", "install", "--values", site], check=False)
     if done.returncode:
@@ -37,14 +43,18 @@ def main(site: str) -> None:
     print(f"token: project {proof['project']}, expires {proof['expires']}")
     for kind, interface, url in proof["catalogue"]:
         print(f"catalogue: {kind} {interface} {url}")
+    if "nova-compute" in cloud.wanted.values:
+        small = guest.make()
+        options = ["--kernel", small["kernel"], "--ramdisk", small["ramdisk"]]
+        sys.exit(subprocess.run(["kolla-k8s", "smoke", "--values", site, *options], check=False).returncode)
 
 
-def _sandbox() -> None:
+def _sandbox(names: list[str]) -> None:
     from sandbox.cluster import up
     from sandbox.images.build import build
     from sandbox.layout import layout
 
-    build()
+    build(names)
     about = up(layout())
     print(f"sandbox ready after {about['ready_after_s']} s; KUBECONFIG={about['kubeconfig']}")
     os.environ["KUBECONFIG"] = str(about["kubeconfig"])

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -33,6 +34,7 @@ PACKAGES = [
     "util-linux",
 ]
 PAUSE = "docker.io/sandbox/pause:1"
+HOST_FOLDERS = "host-folders.json"
 PROCESSES = ("kubelet", "kube-proxy", "containerd")
 """What a power cut of the node takes away, besides containers."""
 CONTROLLERS = (
@@ -261,14 +263,32 @@ def _start_listening(at: Layout, processes: Processes, name: str, port: int, mod
         return int(listener.getsockname()[1])
 
 
+def note_host_folders(at: Layout) -> None:
+    """Write down which folders of the machine the cloud's pods will make: they are the sandbox's, and go with it."""
+    definitions = (path.read_text() for path in (Path(__file__).parent.parent / "service_defs").glob("*.yaml"))
+    wanted = {
+        found for text in definitions for found in re.findall(r"host: {path: (/[^,]+),[^}]*DirectoryOrCreate", text)
+    }
+    ours = sorted(path for path in wanted if not Path(path).exists())
+    (at.state / HOST_FOLDERS).write_text(json.dumps(ours))
+
+
+def _remove_host_folders(at: Layout) -> None:
+    noted = at.state / HOST_FOLDERS
+    for path in json.loads(noted.read_text()) if noted.exists() else ():
+        shutil.rmtree(path, ignore_errors=True)
+
+
 def remove_leftovers(at: Layout) -> None:
     """Unmount what lies below the state directory, delete namespace, cgroups and state."""
+    _remove_host_folders(at)
     mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
     for mount in sorted((m for m in mounts if m.startswith(f"{at.state}/")), reverse=True):
         subprocess.run(["umount", "-l", mount], check=False, capture_output=True)
     if Path(f"/run/netns/{at.netns}").exists():
         subprocess.run(["ip", "netns", "delete", at.netns], check=False, capture_output=True)
-    for folder in cgroup_folders(at):
+    guests = [folder.parent / name for folder in cgroup_folders(at) for name in ("kolla-k8s.libvirt", "machine")]
+    for folder in [*cgroup_folders(at), *guests]:
         for below, _, _ in os.walk(folder, topdown=False):
             with contextlib.suppress(OSError):
                 Path(below).rmdir()

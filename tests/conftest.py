@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -15,8 +16,26 @@ from kolla_k8s.model.catalog import Catalog
 settings.register_profile("patient", deadline=None)  # a busy machine is no failure
 settings.load_profile("patient")
 
+LEFT_OUT = pytest.StashKey[int]()
 ROOT = Path(__file__).parent.parent
 INPUTS = Path(__file__).parent / "unit" / "compile" / "definitions"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what needs the images of a whole cloud, unless it is asked for; the summary says so."""
+    if os.environ.get("COMPUTE"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("compute")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+        config.stash[LEFT_OUT] = len(left_out)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what was left out."""
+    if count := config.stash.get(LEFT_OUT, 0):
+        terminalreporter.write_line(f"left out: {count} tests of a cloud that boots a server; run `make test-compute`")
 
 
 def catalog_of(folder: Path) -> Catalog:

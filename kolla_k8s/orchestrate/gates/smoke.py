@@ -113,8 +113,9 @@ def console(one, arguments):
     except SystemExit as error:
         text = one.want("compute", "POST", path, {"os-getConsoleOutput": {"length": 8}})["output"]
         raise SystemExit(f"{error}; its last lines: {text.strip()[-400:]!r}") from None
-    wanted = [line.strip() for line in text.splitlines() if made["address"] in line or arguments["name"] in line]
-    return "; ".join(wanted[:2])[:200], {}
+    lines = [line.strip() for line in reversed(text.splitlines())]
+    told = [next(line for line in lines if mark in line) for mark in (made["address"], arguments["name"])]
+    return "; ".join(told)[:200], {}
 
 
 def clean(one, arguments):
