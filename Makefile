@@ -5,6 +5,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+WORKERS ?= 0
 SITE ?= values/sites/sandbox.yaml
 HELM = $$(dirname $$($(BIN)/python -m sandbox helm))
 export PYTHONPATH := $(CURDIR)
@@ -48,8 +49,9 @@ imports: setup ## The layers of the package
 
 check: lint types imports charts-check docs-check ## Everything quick but the tests
 
-test: check ## All tests: unit, CLI, contract, cluster, end to end on real images
-	PATH="$(HELM):$$PATH" $(BIN)/pytest
+test: check ## All tests, on real images too; WORKERS=2 runs what shares no cluster side by side
+	$(BIN)/python -m sandbox build >/dev/null
+	PATH="$(HELM):$$PATH" $(BIN)/pytest --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 unit: setup ## Tests that need nothing but helm
 	PATH="$(HELM):$$PATH" $(BIN)/pytest -m "not cluster and not e2e and not sandbox"
@@ -57,8 +59,8 @@ unit: setup ## Tests that need nothing but helm
 outages: setup ## Lose members, pods and the node again and again
 	PATH="$(HELM):$$PATH" OUTAGES=10 $(BIN)/pytest tests/e2e/test_ha.py
 
-test-compute: check ## A whole cloud on a sandbox of its own, which boots a server
-	PATH="$(HELM):$$PATH" COMPUTE=1 $(BIN)/pytest tests/e2e/test_compute.py
+test-compute: check ## Whole clouds on sandboxes of their own, which boot a server; one with its data in Ceph, one without OVN
+	PATH="$(HELM):$$PATH" COMPUTE=1 $(BIN)/pytest tests/e2e/test_compute.py tests/e2e/test_ceph.py tests/e2e/test_ovs.py
 
 e2e: setup ## Install real images on a sandbox of its own
 	PATH="$(HELM):$$PATH" $(BIN)/pytest -m e2e

@@ -1,6 +1,7 @@
 """Write the references that are made from the model and from the commands; ``--check`` only compares.
 
-Run as ``python docs/generate.py``: definition and site schemas, the pages made from them, and the list of commands.
+Run as ``python docs/generate.py``: definition and site schemas, the pages made from them, the list of
+commands, and the drawing of what needs what.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 import typer.main
 from pydantic import BaseModel
+from typer.testing import CliRunner
 
 from kolla_k8s import cli, errors
 from kolla_k8s.model.service import Service
@@ -30,6 +32,7 @@ def main() -> None:
         "site.md": _page("Site file", Site),
         "commands.md": _commands(),
         "exit-codes.md": _exit_codes(),
+        "services.svg": CliRunner().invoke(cli.app, ["graph", "--format", "svg"]).stdout,
     }
     stale = [name for name, text in pages.items() if not _same(HERE / name, text)]
     if "--check" in sys.argv:

@@ -94,6 +94,15 @@ class Helm(Protocol):
         """Remove a release and its objects (objects marked ``keep`` stay); absent is fine."""
 
 
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What runs in a container: its words, its whole input, and how long it is waited for."""
+
+    words: Sequence[str]
+    stdin: str = ""
+    timeout_s: float = 60.0
+
+
 class Cluster(Protocol):
     """The Kubernetes API: raw JSON, a deadline on every request, retries of what is safe to repeat.
 
@@ -132,10 +141,8 @@ class Cluster(Protocol):
     async def delete(self, resource: Resource, name: str, namespace: str = "", *, uid: str = "") -> None:
         """Delete in the background (only that uid, when given); absent is fine."""
 
-    async def exec(
-        self, namespace: str, pod: str, container: str, command: Sequence[str], stdin: str = ""
-    ) -> ExecResult:
-        """Run a command in a container with ``stdin`` as its whole input and wait for its end."""
+    async def exec(self, namespace: str, pod: str, container: str, command: Command) -> ExecResult:
+        """Run a command in a container and wait for its end; exit code -1 when it could not be run or took too long."""
 
     async def logs(self, namespace: str, pod: str, container: str, *, previous: bool = False, lines: int = 40) -> str:
         """Last lines of a container's log; empty when there are none (yet)."""

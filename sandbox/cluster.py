@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -14,8 +15,8 @@ from sandbox import control_plane, node
 from sandbox.api import Api
 from sandbox.build import debian_packages, program
 from sandbox.control_plane import Ports, wait_until
-from sandbox.layout import DNS, DOMAIN, EDGE_PORT, NODE, REGISTRY, REGISTRY_PORT, Layout
-from sandbox.processes import Processes, kill_and_wait
+from sandbox.layout import DNS, DOMAIN, EDGE_PORT, KUBELET_PORT, NODE, REGISTRY, REGISTRY_PORT, Layout
+from sandbox.processes import Processes, kill_and_wait, listens
 
 
 def up(at: Layout) -> dict[str, Any]:
@@ -28,7 +29,6 @@ def up(at: Layout) -> dict[str, Any]:
         program(name)
     began = time.monotonic()
     at.state.mkdir(parents=True, mode=0o700)
-    node.note_host_folders(at)
     processes = Processes(at.state)
     ports = _start(at, processes)
     about = {
@@ -43,6 +43,7 @@ def up(at: Layout) -> dict[str, Any]:
 
 def _start(at: Layout, processes: Processes) -> dict[str, int]:
     node.make_network(at)
+    node.note_host_folders(at)
     node.start_registry(at, processes)
     node.start_containerd(at, processes)
     control_plane.start(processes, Ports(), NODE, netns=at.netns)
@@ -55,10 +56,10 @@ def _start(at: Layout, processes: Processes) -> dict[str, int]:
     wait_until("the API server is ready", lambda: control_plane.is_ready(api))
     wait_until("containerd listens", at.containerd.exists)
     wait_until("containerd answers", lambda: _takes_images(at))
-    node.start_kubelet(at, processes)
     node.start_dns(at, processes)
     agent = [sys.executable, "-m", "sandbox.agent", str(at.state), at.netns]
     processes.start("agent", agent, netns=at.netns)
+    _switch_on(at, processes)
     _first_objects(api)
     wait_until("the node is ready", lambda: _node_is_ready(api))
     return ports
@@ -121,17 +122,31 @@ def down(at: Layout) -> None:
 def power_cut(at: Layout) -> None:
     """Kill everything that runs on the node at once, containers and kubelet alike, and switch the node on again.
 
-    The control plane is another machine: it stays. Returns when containerd answers and kubelet has started.
+    The control plane is another machine: it stays. Returns when kubelet answers.
     """
     processes = Processes(at.state)
     stay = {pid for name, pid in processes.alive().items() if name not in node.PROCESSES}
-    # By network namespace, too: the hypervisor and its guests have left the cgroups of their pod.
+    # By network namespace and root, too: guests and what serves them have left the cgroups of their pods.
     while pids := set(_strays(at)) - stay:
         kill_and_wait(pids)
+    node.remove_networks_of_agents()
     at.containerd.unlink(missing_ok=True)
     node.start_containerd(at, processes)
     wait_until("containerd answers", lambda: at.containerd.exists() and _takes_images(at))
-    node.start_kubelet(at, processes)
+    _switch_on(at, processes)
+
+
+def _switch_on(at: Layout, processes: Processes) -> None:
+    """Start kubelet as a service manager does, until it stays: containerd answers before its runtime service does."""
+    node.start_kube_proxy(at, processes)
+
+    def stays() -> bool:
+        pid = processes.alive().get("kubelet")
+        if pid is None:
+            node.start_kubelet(at, processes)
+        return pid is not None and listens(pid, KUBELET_PORT)
+
+    wait_until("kubelet answers", stays)
 
 
 def _strays(at: Layout) -> list[int]:
@@ -141,21 +156,29 @@ def _strays(at: Layout) -> list[int]:
 
 
 def _of_containers(at: Layout) -> set[int]:
-    """Processes of containers, by their cgroup, and their shims, by their socket."""
+    """Processes of containers, by their cgroup or the root that they see, and their shims, by their socket."""
     found: set[int] = set()
     for folder in node.cgroup_folders(at):
-        for procs in folder.rglob("cgroup.procs") if folder.is_dir() else ():
-            found.update(int(pid) for pid in procs.read_text().split())
-    socket = str(at.containerd).encode()
+        for place, _, _ in os.walk(folder):  # groups go while we look
+            with contextlib.suppress(OSError):
+                found.update(int(pid) for pid in (Path(place) / "cgroup.procs").read_text().split())
+    socket, layers = str(at.containerd).encode(), f"upperdir={at.state}/".encode()
     for process in Path("/proc").iterdir():
-        if process.name.isdigit() and int(process.name) != os.getpid() and socket in _command_line(process):
+        if not process.name.isdigit() or int(process.name) == os.getpid():
+            continue
+        if socket in _said(process / "cmdline") or layers in _root_of(process):
             found.add(int(process.name))
     return found
 
 
-def _command_line(process: Path) -> bytes:
+def _root_of(process: Path) -> bytes:
+    """The mount that a process sees as /."""
+    return next((line for line in _said(process / "mountinfo").splitlines() if line.split()[4] == b"/"), b"")
+
+
+def _said(file: Path) -> bytes:
     try:
-        return (process / "cmdline").read_bytes()
+        return file.read_bytes()
     except OSError:
         return b""
 

@@ -64,14 +64,14 @@ def _proof() -> dict[str, Any]:
     import asyncio
 
     from kolla_k8s.adapters.kube import connect
-    from kolla_k8s.ports import Resource
+    from kolla_k8s.ports import Command, Resource
 
     async def ask() -> dict[str, Any]:
         pods = Resource("", "v1", "pods", "Pod")
         async with connect(os.environ["KUBECONFIG"], None) as cluster:
             labels = "app.kubernetes.io/name=keystone,app.kubernetes.io/component=api"
             pod = (await cluster.list(pods, "openstack", labels=labels))[0]["metadata"]["name"]
-            done = await cluster.exec("openstack", pod, "api", ["python3", "-c", PROOF])
+            done = await cluster.exec("openstack", pod, "api", Command(["python3", "-c", PROOF]))
             return dict(json.loads(done.stdout))
 
     return asyncio.run(ask())

@@ -15,6 +15,7 @@ DNS = "10.96.0.10"
 REGISTRY_PORT = 5000
 DOMAIN = "cloud.sandbox"
 EDGE_PORT = 8443
+KUBELET_PORT = 10250
 REGISTRY = f"registry.sandbox:{REGISTRY_PORT}"
 
 

@@ -35,6 +35,8 @@ PACKAGES = [
 ]
 PAUSE = "docker.io/sandbox/pause:1"
 HOST_FOLDERS = "host-folders.json"
+NETWORKS_OF_AGENTS = ("qdhcp-", "qrouter-", "snat-", "fip-")
+"""How Neutron's agents call the network namespaces that they share with the machine."""
 PROCESSES = ("kubelet", "kube-proxy", "containerd")
 """What a power cut of the node takes away, besides containers."""
 CONTROLLERS = (
@@ -159,7 +161,7 @@ def _tar(files: dict[str, bytes]) -> bytes:
 
 
 def start_kubelet(at: Layout, processes: Processes) -> None:
-    """Start kubelet and kube-proxy."""
+    """Start kubelet; it ends at once where containerd's runtime service is not initialised yet."""
     _make_cgroups(at)
     (at.state / "resolv.conf").write_text(f"nameserver {NODE}\n")
     (at.state / "kubelet.json").write_text(json.dumps(_kubelet_config(at)))
@@ -168,6 +170,11 @@ def start_kubelet(at: Layout, processes: Processes) -> None:
     about = ["--hostname-override=sandbox", f"--node-ip={NODE}", f"--root-dir={at.state}/kubelet"]
     about.append("--node-labels=kolla-k8s.io/compute=true")
     processes.start("kubelet", [*kubelet, *about], netns=at.netns)
+
+
+def start_kube_proxy(at: Layout, processes: Processes) -> None:
+    """Start kube-proxy."""
+    kubeconfig = f"--kubeconfig={at.state}/system.kubeconfig"
     proxy = [str(program("kube-proxy")), kubeconfig, "--hostname-override=sandbox", "--proxy-mode=iptables"]
     conntrack = ("max-per-core", "min", "tcp-timeout-established", "tcp-timeout-close-wait")
     limits = [f"--conntrack-{name}=0" for name in conntrack]
@@ -269,26 +276,47 @@ def note_host_folders(at: Layout) -> None:
     wanted = {
         found for text in definitions for found in re.findall(r"host: {path: (/[^,]+),[^}]*DirectoryOrCreate", text)
     }
-    ours = sorted(path for path in wanted if not Path(path).exists())
+    others = _noted_by_others(at)
+    ours = sorted(path for path in wanted if path in others or not Path(path).exists())
     (at.state / HOST_FOLDERS).write_text(json.dumps(ours))
 
 
-def _remove_host_folders(at: Layout) -> None:
-    noted = at.state / HOST_FOLDERS
-    for path in json.loads(noted.read_text()) if noted.exists() else ():
+def remove_host_folders(at: Layout) -> None:
+    """Delete the folders that this sandbox noted, but for those of another one that is there still."""
+    for path in _noted(at.state) - _noted_by_others(at):
         shutil.rmtree(path, ignore_errors=True)
+
+
+def _noted_by_others(at: Layout) -> set[str]:
+    return {path for state in at.state.parent.glob("*") if state != at.state for path in _noted(state)}
+
+
+def _noted(state: Path) -> set[str]:
+    file = state / HOST_FOLDERS
+    return set(json.loads(file.read_text())) if file.exists() else set()
+
+
+def remove_networks_of_agents() -> None:
+    """Delete the network namespaces of Neutron's agents in which nobody lives."""
+    for path in Path("/run/netns").glob("*"):
+        if path.name.startswith(NETWORKS_OF_AGENTS):
+            pids = subprocess.run(["ip", "netns", "pids", path.name], capture_output=True, text=True, check=False)
+            if not pids.stdout.strip():
+                subprocess.run(["ip", "netns", "delete", path.name], check=False, capture_output=True)
 
 
 def remove_leftovers(at: Layout) -> None:
     """Unmount what lies below the state directory, delete namespace, cgroups and state."""
-    _remove_host_folders(at)
+    remove_host_folders(at)
     mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
     for mount in sorted((m for m in mounts if m.startswith(f"{at.state}/")), reverse=True):
         subprocess.run(["umount", "-l", mount], check=False, capture_output=True)
+    remove_networks_of_agents()
     if Path(f"/run/netns/{at.netns}").exists():
         subprocess.run(["ip", "netns", "delete", at.netns], check=False, capture_output=True)
-    guests = [folder.parent / name for folder in cgroup_folders(at) for name in ("kolla-k8s.libvirt", "machine")]
-    for folder in [*cgroup_folders(at), *guests]:
+    roots = [folder.parent for folder in cgroup_folders(at)]
+    outliving = [folder for root in roots for name in ("kolla-k8s.*", "machine") for folder in root.glob(name)]
+    for folder in [*cgroup_folders(at), *outliving]:
         for below, _, _ in os.walk(folder, topdown=False):
             with contextlib.suppress(OSError):
                 Path(below).rmdir()

@@ -56,6 +56,16 @@ class Processes:
         self.file.unlink(missing_ok=True)
 
 
+def listens(pid: int, port: int) -> bool:
+    """Whether anybody listens on a TCP port of a process's network."""
+    try:
+        text = "".join(Path(f"/proc/{pid}/net/{table}").read_text() for table in ("tcp", "tcp6"))
+    except OSError:
+        return False  # it has ended
+    fields = (line.split() for line in text.splitlines())
+    return any(local.endswith(f":{port:04X}") and state == "0A" for _, local, _, state, *_ in fields)
+
+
 def started_at(pid: int) -> int | None:
     """Start time of a process in clock ticks after boot; None when there is none (or only its husk)."""
     try:

@@ -12,12 +12,12 @@ import base64
 import copy
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from kolla_k8s.errors import AlreadyExistsError, ConflictError, OutsideError
-from kolla_k8s.ports import ExecResult, KubeObject, Resource, WatchEvent
+from kolla_k8s.ports import Command, ExecResult, KubeObject, Resource, WatchEvent
 
 URL = "https://fake.cluster"
 NAMESPACES = Resource("", "v1", "namespaces", "Namespace", is_namespaced=False)
@@ -45,6 +45,7 @@ class ExecCall:
     container: str
     command: tuple[str, ...]
     stdin: str
+    timeout_s: float
 
 
 class FakeCluster:
@@ -203,15 +204,13 @@ class FakeCluster:
         else:
             self.remove(resource, name, namespace)
 
-    async def exec(
-        self, namespace: str, pod: str, container: str, command: Sequence[str], stdin: str = ""
-    ) -> ExecResult:
+    async def exec(self, namespace: str, pod: str, container: str, command: Command) -> ExecResult:
         """Let ``on_exec`` answer; a pod that is not there gives exit code -1."""
         pods = Resource("", "v1", "pods", "Pod")
         await self._receive("exec", pods, namespace, pod)
         if self.peek(pods, pod, namespace) is None:
             return ExecResult(-1, "", f'pods "{pod}" not found')
-        return self.on_exec(ExecCall(namespace, pod, container, tuple(command), stdin))
+        return self.on_exec(ExecCall(namespace, pod, container, tuple(command.words), command.stdin, command.timeout_s))
 
     async def logs(self, namespace: str, pod: str, container: str, *, previous: bool = False, lines: int = 40) -> str:
         """Last lines of what ``set_logs`` gave."""

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
 from typing import Any
 
 import aiohttp
 
 from kolla_k8s.adapters.wire import Wire
 from kolla_k8s.errors import OutsideError
-from kolla_k8s.ports import ExecResult
+from kolla_k8s.ports import Command, ExecResult
 
-EXEC_S = 60.0
 V5, V4 = "v5.channel.k8s.io", "v4.channel.k8s.io"
 STDIN, STDOUT, STDERR, VERDICT = range(4)
 CLOSE_STDIN = bytes([255, STDIN])
@@ -27,24 +25,24 @@ _LONGEST = 1 << 20
 _MEANING = {404: "the pod is not there", 400: "the container is not there or does not run"}
 
 
-async def execute(wire: Wire, path: str, container: str, command: Sequence[str], stdin: str) -> ExecResult:
+async def execute(wire: Wire, path: str, container: str, command: Command) -> ExecResult:
     """Run a command and wait for its end; exit code -1 and the reason in stderr when it could not be run.
 
     Raises:
         OutsideError: It is not allowed.
     """
-    query = [("container", container), ("stdout", "1"), ("stderr", "1"), *(("command", word) for word in command)]
-    query += [("stdin", "1")] if stdin else []
+    query = [("container", container), ("stdout", "1"), ("stderr", "1"), *(("command", word) for word in command.words)]
+    query += [("stdin", "1")] if command.stdin else []
     try:
-        async with asyncio.timeout(EXEC_S):
-            return await _talk(wire, path, query, stdin.encode())
+        async with asyncio.timeout(command.timeout_s):
+            return await _talk(wire, path, query, command.stdin.encode())
     except aiohttp.WSServerHandshakeError as error:
         if error.status in (401, 403):
             fact = f"does not allow exec ({path}: status {error.status})"
             raise OutsideError(wire.access.url, fact, "ask for the right to get and create pods/exec") from None
         return _not_run(_MEANING.get(error.status, f"the API answered {error.status}"))
     except (aiohttp.ClientError, OSError) as error:
-        return _not_run(str(error) or f"no answer within {EXEC_S:.0f} s")
+        return _not_run(str(error) or f"no answer within {command.timeout_s:.0f} s")
 
 
 async def _talk(wire: Wire, path: str, query: list[tuple[str, str]], stdin: bytes) -> ExecResult:

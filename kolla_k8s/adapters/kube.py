@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from kolla_k8s.adapters.clock import SystemClock
 from kolla_k8s.adapters.watching import Watching
 from kolla_k8s.adapters.wire import OUTAGE_S, Call, Recover, Wire
 from kolla_k8s.errors import AlreadyExistsError, OutsideError
-from kolla_k8s.ports import Clock, ExecResult, KubeObject, Resource, WatchEvent
+from kolla_k8s.ports import Clock, Command, ExecResult, KubeObject, Resource, WatchEvent
 
 GREETING_S = 8.0
 SMALL_OUTAGE_S = 5.0
@@ -122,12 +122,10 @@ class KubeCluster:
         if answer.status != 404:
             self._good(answer, "delete", resource)
 
-    async def exec(
-        self, namespace: str, pod: str, container: str, command: Sequence[str], stdin: str = ""
-    ) -> ExecResult:
+    async def exec(self, namespace: str, pod: str, container: str, command: Command) -> ExecResult:
         """Run a command in a container; exit code -1 when it could not be run."""
         path = f"/api/v1/namespaces/{namespace}/pods/{pod}/exec"
-        return await channels.execute(self._wire, path, container, command, stdin)
+        return await channels.execute(self._wire, path, container, command)
 
     async def logs(self, namespace: str, pod: str, container: str, *, previous: bool = False, lines: int = 40) -> str:
         """Last lines of a container's log; empty when there are none, or its node does not answer."""

@@ -9,14 +9,14 @@ alone a record may be unlocked. What changes the cluster, by helm or by ourselve
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from kolla_k8s.adapters.releases import UNFINISHED, releases, unlock
 from kolla_k8s.adapters.words import UnreachableError
 from kolla_k8s.model.plan import HelmRequest
 from kolla_k8s.orchestrate.lease import Hold
-from kolla_k8s.ports import Clock, Cluster, ExecResult, Helm, KubeObject, Resource
+from kolla_k8s.ports import Clock, Cluster, Command, ExecResult, Helm, KubeObject, Resource
 
 TRIES = 8
 FIRST_PAUSE_S = 1.0
@@ -135,9 +135,7 @@ class HeldCluster:
         await self._hold.sure()
         await self._cluster.delete(resource, name, namespace, uid=uid)
 
-    async def exec(
-        self, namespace: str, pod: str, container: str, command: Sequence[str], stdin: str = ""
-    ) -> ExecResult:
+    async def exec(self, namespace: str, pod: str, container: str, command: Command) -> ExecResult:
         """Run a command, which may change anything, when the hold is sure."""
         await self._hold.sure()
-        return await self._cluster.exec(namespace, pod, container, command, stdin)
+        return await self._cluster.exec(namespace, pod, container, command)

@@ -11,7 +11,19 @@ import sys
 import typer
 
 from kolla_k8s import __version__
-from kolla_k8s.cli import charts, check, cloud_commands, publish, recover, secrets, site_values, smoke, unlock
+from kolla_k8s.cli import (
+    charts,
+    check,
+    cloud_commands,
+    graph,
+    publish,
+    recover,
+    roll,
+    secrets,
+    site_values,
+    smoke,
+    unlock,
+)
 
 app = typer.Typer(
     help="Compile service definitions into Helm charts, and install OpenStack from Kolla images on Kubernetes.",
@@ -38,10 +50,12 @@ def _root(
 app.command("gen-charts")(charts.gen_charts)
 app.command("publish")(publish.publish)
 app.command("plan")(cloud_commands.plan)
+app.command("graph")(graph.graph)
 app.command("install")(cloud_commands.install)
 app.command("status")(cloud_commands.status)
 app.command("why")(cloud_commands.why)
 app.command("uninstall")(cloud_commands.uninstall)
+app.command("roll")(roll.roll)
 app.command("recover")(recover.recover)
 app.command("unlock")(unlock.unlock)
 app.command("check")(check.check)

@@ -11,10 +11,13 @@ from kolla_k8s.cli.definitions import load_catalog, require_known
 from kolla_k8s.compile.render import chart_digest
 from kolla_k8s.compile.values import values_schema
 from kolla_k8s.errors import OutsideError, Problem, UserFilesError
-from kolla_k8s.model.catalog import Catalog
+from kolla_k8s.model.catalog import Catalog, is_control
 from kolla_k8s.model.choices import choose
+from kolla_k8s.model.placeholders import placeholders
+from kolla_k8s.model.service import Service
 from kolla_k8s.orchestrate.plan import Wanted
 from kolla_k8s.site.load import LoadedSite, load_site
+from kolla_k8s.site.problems import Charts
 from kolla_k8s.site.values import chart_values
 
 
@@ -40,15 +43,18 @@ class Cloud:
 def load_cloud(source: Source, services: Iterable[str] = ()) -> Cloud:
     """Load definitions, then the site against them; raises with all problems of the site at once."""
     catalog = load_catalog(source.definitions)
-    schemas = {name: values_schema(catalog, catalog[name]) for name in catalog.services}
-    options = {name: catalog.known_options(name) for name in catalog.services}
-    site = load_site(source.values, source.sets, places.data("values") / "presets", schemas, options)
+    known = Charts(
+        schemas={name: values_schema(catalog, service) for name, service in catalog.services.items()},
+        options={name: catalog.known_options(name) for name in catalog.services},
+        on_nodes={name: filled_in(service) for name, service in catalog.services.items() if not is_control(service)},
+    )
+    site = load_site(source.values, source.sets, places.data("values") / "presets", known)
     if site.site.release != catalog.release:
         catalog = load_catalog(source.definitions, site.site.release)
     require_known(services, catalog.services)
     catalog = choose(catalog, {name: site.values(name).get("options") or {} for name in catalog.services})
-    chosen = catalog.with_needs(site.site.want or catalog.services)
-    enabled = [name for name in catalog.services if name in chosen and site.is_enabled(name)]
+    chosen = site.wants(catalog)
+    enabled = [name for name in catalog.services if name in chosen]
     charts = {name: _chart(source.charts, name, catalog) for name in catalog.services}
     wanted = Wanted(
         cloud=site.site.name,
@@ -63,15 +69,23 @@ def load_cloud(source: Source, services: Iterable[str] = ()) -> Cloud:
 
 
 def require_enabled(cloud: Cloud, services: Iterable[str]) -> None:
-    """Raise for services that are named and that the site disables: for them there would be nothing to do."""
-    fact, way_out = '"{}" is named, and disabled', "enable it in the site file, or leave it out"
-    problems = [
-        Problem(cloud.site.place_of_enabled(name), f"services.{name}.enabled", fact.format(name), way_out)
-        for name in services
-        if not cloud.site.is_enabled(name)
-    ]
+    """Raise for services that are named and no part of the cloud: for them there would be nothing to do."""
+    way_out = "enable it in the site file, or leave it out"
+    problems = []
+    for name in services:
+        if name not in cloud.wanted.values:
+            fact = f'"{name}" is named, and {"not asked for" if cloud.site.is_enabled(name) else "disabled"}'
+            place = cloud.site.place_of_enabled(name)
+            problems.append(Problem(place, f"services.{name}.enabled", fact, way_out))
     if problems:
         raise UserFilesError(problems)
+
+
+def filled_in(service: Service) -> set[tuple[str, str]]:
+    """Word and argument of every placeholder that pods of a service can fill in, for their files name it."""
+    files = service.spec.config.values()
+    texts = [[file.content, [variant.content for variant in file.variants.values()]] for file in files]
+    return {(found.word, found.argument) for found in placeholders(texts)}
 
 
 def _chart(charts: str | None, name: str, catalog: Catalog) -> Path | str:

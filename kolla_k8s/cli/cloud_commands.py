@@ -28,18 +28,19 @@ def plan(
     charts: Charts = None,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
+    helm: HelmPath = "helm",
     output: Output = "auto",
 ) -> None:
-    """Say what install would do, and change nothing.
+    """Say what install would do and which pods it makes anew, and change nothing.
 
     Example: kolla-k8s plan --values site.yaml
     """
     from kolla_k8s.cli.cloud import Source  # noqa: PLC0415
+    from kolla_k8s.cli.planned import show_plan  # noqa: PLC0415
     from kolla_k8s.cli.session import Target, run  # noqa: PLC0415
-    from kolla_k8s.cli.work import show_plan  # noqa: PLC0415
 
     source = Source(values or (), sets or (), definitions, charts)
-    run(show_plan(source, Target(kubeconfig, context), services or (), output))
+    run(show_plan(source, Target(kubeconfig, context, helm), services or (), output))
 
 
 def install(

@@ -9,6 +9,7 @@ from pathlib import Path
 from kolla_k8s.cli.cloud import Cloud, Source, load_cloud
 from kolla_k8s.cli.session import Target, opened
 from kolla_k8s.errors import OutsideError, Problem, UserFilesError
+from kolla_k8s.model.catalog import is_messaging_secret
 from kolla_k8s.orchestrate.secrets import (
     SecretSpec,
     ensure_copies,
@@ -49,6 +50,9 @@ def _given(file: Path, specs: list[SecretSpec]) -> dict[str, str]:
             if secret not in known or key not in known[secret].keys:
                 place = document.place((secret, key))
                 problems.append(Problem(place, f"{secret}.{key}", "no chart expects this secret", "remove it"))
+            elif is_messaging_secret(key) and "/" in str(value):
+                fact = "holds a /, which oslo.messaging cannot say in an address"
+                problems.append(Problem(document.place((secret, key)), f"{secret}.{key}", fact, "choose another one"))
             given[f"{secret}/{key}"] = str(value)
     if problems:
         raise UserFilesError(problems)

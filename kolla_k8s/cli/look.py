@@ -12,8 +12,10 @@ from kolla_k8s.cli.session import Session, Target, opened
 from kolla_k8s.errors import DidNotComeUpError
 from kolla_k8s.model.catalog import is_control
 from kolla_k8s.orchestrate.judge import Judge, Judgement
+from kolla_k8s.orchestrate.nodes import node_pods, read_node_parts
 from kolla_k8s.orchestrate.observe import Observer, observing
 from kolla_k8s.orchestrate.ready import State
+from kolla_k8s.orchestrate.report import old_nodes_line
 from kolla_k8s.orchestrate.view import view_of
 from kolla_k8s.ports import Release
 
@@ -28,12 +30,15 @@ async def show_status(source: Source, target: Target, services: Sequence[str], o
         for name in services or cloud.wanted.values:
             release = found.get(name)
             judgement = await _judge(session, cloud, observer, name) if release else None
-            rows.append(_row(name, release, judgement))
+            rows.append({**_row(name, release, judgement), "old_nodes": await old_nodes_of(session, cloud, name)})
     if output == "json":
         sys.stdout.write(json.dumps(rows, indent=1) + "\n")
     else:
         for row in rows:
             sys.stdout.write(f"{row['service']:12} {row['release']:16} {row['state']:14} {row['waits_for']}\n")
+        for row in rows:
+            if row["old_nodes"]:
+                sys.stdout.write(old_nodes_line(row["service"], row["old_nodes"]) + "\n")
     bad = [row["service"] for row in rows if row["state"] != "up"]
     if bad:
         raise DidNotComeUpError(f"{', '.join(bad)}: not up; see `kolla-k8s why {bad[0]}`")
@@ -49,6 +54,15 @@ def _row(name: str, release: Release | None, judgement: Judgement | None) -> dic
         "state": state,
         "waits_for": judgement.waits_for,
     }
+
+
+async def old_nodes_of(session: Session, cloud: Cloud, name: str) -> list[str]:
+    """Nodes whose pod of a service runs something else than a new one would."""
+    if is_control(cloud.catalog[name]):
+        return []
+    space = cloud.wanted.namespaces["node"]
+    parts = await read_node_parts(session.cluster, space, name)
+    return sorted({pod.node for pod in await node_pods(session.cluster, space, parts) if pod.is_due})
 
 
 async def explain_service(source: Source, target: Target, service: str) -> None:

@@ -23,7 +23,7 @@ class Screen:
         self.is_closed = False
         self._redact, self._on_closed = redact, on_closed
         self._rows: dict[str, Row] = {}
-        self._said: dict[str, tuple[Phase, int]] = {}
+        self._said: dict[str, tuple[Phase, int, int]] = {}
         self._live: Any = None
 
     @contextmanager
@@ -41,7 +41,7 @@ class Screen:
     def change(self, row: Row) -> None:
         """Take note of a changed row."""
         self._rows[row.step.name] = row
-        key = (row.phase, len(row.warnings))
+        key = (row.phase, len(row.warnings), len(row.rolled))
         if self.is_live or self.is_json or self._said.get(row.step.name) == key:
             return
         self._said[row.step.name] = key
@@ -80,12 +80,14 @@ def _line(row: Row) -> str:
         Phase.CHECKING: row.started_s,
         Phase.APPLYING: row.started_s,
         Phase.COMING_UP: row.started_s,
+        Phase.ROLLING: row.started_s,
         Phase.GATING: row.objects_ready_s,
         Phase.GREEN: row.gate_green_s,
         Phase.FAILED: row.failed_s,
     }.get(row.phase)
     seconds = f"{at:7.1f} s  " if at is not None else "           "
-    said = "; ".join([f"took {took(row)}", *row.evidence.values()]) if row.phase is Phase.GREEN else ""
+    said = f"{row.rolled[-1]} is back" if row.rolled and row.phase not in DONE else ""
+    said = "; ".join([f"took {took(row)}", *row.evidence.values()]) if row.phase is Phase.GREEN else said
     why = f" ({row.step.reason})" if row.phase in {Phase.APPLYING, Phase.CHECKING} else ""
     warning = f"; warning: {row.warnings[-1]}" if row.warnings and row.phase not in DONE else ""
     return f"{seconds}{row.step.name}: {row.phase.value}{why}{': ' + said if said else ''}{warning}"

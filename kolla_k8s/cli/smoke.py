@@ -27,6 +27,7 @@ def smoke(
     cidr: Annotated[str, typer.Option(help="Addresses of the network that is made.")] = "192.168.231.0/24",
     timeout: Annotated[float, typer.Option(help="Seconds a step may take.")] = 300.0,
     keep: Annotated[bool, typer.Option("--keep", help="Leave what was made, to look at it.")] = False,
+    clean: Annotated[str | None, typer.Option(help="Only delete what the kept run of this name made.")] = None,
 ) -> None:
     """Walk a user's path through the cloud: boot a server, read its console, ping it, delete everything.
 
@@ -34,8 +35,12 @@ def smoke(
     """
     from kolla_k8s.cli.cloud import Source  # noqa: PLC0415
     from kolla_k8s.cli.session import Target, run  # noqa: PLC0415
-    from kolla_k8s.cli.walk import Guest, walk  # noqa: PLC0415
+    from kolla_k8s.cli.walk import Guest, clean_up, walk  # noqa: PLC0415
 
     source = Source(values or (), sets or (), definitions)
+    target = Target(kubeconfig, context)
+    if clean is not None:
+        run(clean_up(source, target, clean, output, timeout))
+        return
     guest = Guest(kernel, ramdisk, image, disk_format, image_name, memory, cidr)
-    run(walk(source, Target(kubeconfig, context), guest, output, timeout, keep=keep))
+    run(walk(source, target, guest, output, timeout, keep=keep))

@@ -6,6 +6,7 @@ import base64
 import json
 import secrets
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from kolla_k8s.errors import DidNotComeUpError, OutsideError, Problem, UserFiles
 from kolla_k8s.model.catalog import endpoint, secret_ref
 from kolla_k8s.orchestrate.secrets import SECRETS
 from kolla_k8s.orchestrate.smoke import Passed, Smoke
+
+NAME = "kolla-k8s-smoke-"
+"""How the name of every run begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +54,40 @@ def _content(path: Path) -> str:
 
 async def walk(source: Source, target: Target, guest: Guest, output: str, patience_s: float, *, keep: bool) -> None:
     """Go the path and print each step; raises ``DidNotComeUpError`` when one is red."""
+    name, content = f"{NAME}{secrets.token_hex(3)}", guest.read()
     cloud = load_cloud(source)
-    content = guest.read()
     async with opened(target) as session:
-        smoke = Smoke(
-            cluster=session.cluster,
-            clock=session.clock,
-            name=f"kolla-k8s-smoke-{secrets.token_hex(3)}",
-            login=await _administrator(session, cloud),
-            guest=content,
-            namespaces=cloud.wanted.namespaces,
-            patience_s=patience_s,
-        )
+        smoke = await _prepared(session, cloud, name, content, patience_s)
         passed = await smoke.run(lambda one: _tell(session, one, output), keep=keep)
+    _end(session, smoke, passed, output)
+
+
+async def clean_up(source: Source, target: Target, name: str, output: str, patience_s: float) -> None:
+    """Delete what a kept run made."""
+    if not name.startswith(NAME):
+        way_out = "give the name that the kept run printed"
+        raise UserFilesError([Problem("--clean", "", f'"{name}" does not begin with {NAME}', way_out)])
+    cloud = load_cloud(source)
+    async with opened(target) as session:
+        smoke = await _prepared(session, cloud, name, {}, patience_s)
+        passed = [await smoke.clean(lambda one: _tell(session, one, output))]
+    _end(session, smoke, passed, output)
+
+
+async def _prepared(session: Session, cloud: Cloud, name: str, content: dict[str, Any], patience_s: float) -> Smoke:
+    return Smoke(
+        cluster=session.cluster,
+        clock=session.clock,
+        name=name,
+        login=await _administrator(session, cloud),
+        guest=content,
+        namespaces=cloud.wanted.namespaces,
+        patience_s=patience_s,
+    )
+
+
+def _end(session: Session, smoke: Smoke, passed: Sequence[Passed], output: str) -> None:
+    """Print the result; raises when a step is red."""
     is_green = all(one.is_green for one in passed)
     if output == "json":
         steps = [{**asdict(one), "said": session.redact(one.said)} for one in passed]
@@ -72,7 +97,7 @@ async def walk(source: Source, target: Target, guest: Guest, output: str, patien
         red = next(one for one in passed if not one.is_green)
         raise DidNotComeUpError(f"smoke: {red.step}: {session.redact(red.said)}")
     if output != "json":
-        sys.stdout.write(f"smoke is green after {sum(one.took_s for one in passed):.1f} s\n")
+        sys.stdout.write(f"{smoke.name} is green after {sum(one.took_s for one in passed):.1f} s\n")
 
 
 def _tell(session: Session, passed: Passed, output: str) -> None:

@@ -1,9 +1,8 @@
-"""What ``plan``, ``install`` and ``uninstall`` do, once a cluster is open."""
+"""What ``install`` and ``uninstall`` do, once a cluster is open."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 from kolla_k8s.adapters.patience import PatientHelm
 from kolla_k8s.adapters.releases import unlock as unlock_release
 from kolla_k8s.cli.cloud import Cloud, Source, load_cloud, require_enabled
+from kolla_k8s.cli.planned import with_parts
 from kolla_k8s.cli.screen import Screen
 from kolla_k8s.cli.session import Session, Signals, Target, claim, opened
 from kolla_k8s.compile.members import agent_of
@@ -37,38 +37,6 @@ from kolla_k8s.orchestrate.secrets import (
 from kolla_k8s.orchestrate.store import Store
 
 
-async def show_plan(source: Source, target: Target, services: Sequence[str], output: str) -> None:
-    """Print the plan."""
-    cloud = load_cloud(source, services)
-    require_enabled(cloud, services)
-    async with opened(target) as session:
-        plan = build_plan(cloud.wanted, await session.releases(cloud))
-    if output == "json":
-        sys.stdout.write(json.dumps(plan_json(plan), indent=1) + "\n")
-        return
-    for step in plan.steps:
-        after = f", after {', '.join(step.needs)}" if step.needs else ""
-        sys.stdout.write(f"{step.action.value:10} {step.name} ({step.reason}{after})\n")
-
-
-def plan_json(plan: Plan) -> dict[str, object]:
-    """A plan as JSON, without values."""
-    steps = [
-        {
-            "name": step.name,
-            "action": step.action.value,
-            "reason": step.reason,
-            "needs": list(step.needs),
-            "namespace": step.request.namespace,
-            "chart": str(step.request.chart),
-            "digest": step.request.digest,
-            "gates": [gate.name for gate in step.gates],
-        }
-        for step in plan.steps
-    ]
-    return {"cloud": plan.cloud, "release": plan.release, "steps": steps}
-
-
 async def install_cloud(
     source: Source, target: Target, services: Sequence[str], output: str, patience_s: float
 ) -> None:
@@ -77,6 +45,7 @@ async def install_cloud(
     require_enabled(cloud, services)
     async with opened(target) as free:
         await free.helm.version()
+        wanted = await with_parts(free, cloud)
         await ensure_namespaces(free.cluster, cloud.wanted.namespaces)
         async with hold(free.cluster, free.clock, claim(cloud)) as held:
             session = free.under(held)
@@ -88,8 +57,8 @@ async def install_cloud(
             found = await session.releases(cloud)
             for release in found.values():
                 await unlock_release(session.cluster, release)
-            plan = build_plan(cloud.wanted, found)
-            await _carry_out(session, cloud, plan, output, patience_s, held)
+            plan = build_plan(wanted, found)
+            await carry_out(session, cloud, plan, output, patience_s, held)
 
 
 async def uninstall_cloud(
@@ -103,7 +72,7 @@ async def uninstall_cloud(
             session = free.under(held)
             await session.learn(cloud)
             plan = build_removal(cloud.wanted, await session.releases(cloud))
-            await _carry_out(session, cloud, plan, output, 600.0, held)
+            await carry_out(session, cloud, plan, output, 600.0, held)
             await _clean(session, cloud, services, is_data_too=delete_data)
 
 
@@ -144,7 +113,8 @@ async def _clean(session: Session, cloud: Cloud, services: Sequence[str], *, is_
                 await delete_data(session.cluster, namespace, name, secrets)
 
 
-async def _carry_out(session: Session, cloud: Cloud, plan: Plan, output: str, patience_s: float, held: Hold) -> None:
+async def carry_out(session: Session, cloud: Cloud, plan: Plan, output: str, patience_s: float, held: Hold) -> None:
+    """Run a plan on the screen; raises ``DidNotComeUpError`` when something is not green."""
     stop = asyncio.Event()
     screen = Screen(output, session.redact, stop.set)
     signals = Signals(stop)

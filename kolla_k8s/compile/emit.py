@@ -34,14 +34,14 @@ def emit(item: dict[str, Any], *, when: str = "", each: str = "") -> str:
     Args:
         item: The object; values may be ``Go`` and ``Block``.
         when: Go condition without braces; the object exists only where it holds.
-        each: Option (a map) for each key of which the object exists once; ``$each`` is the key.
+        each: Go expression of a map or list for each key or index of which the object exists once: ``$each``.
     """
     expressions: list[str] = []
     text = dump(_marked(item, expressions))
     body = "\n".join(_unmarked(line, expressions) for line in text.splitlines()) + "\n"
     if each:
         body = _ROOTLESS.sub(r"\g<before>$.\g<word>", body)
-        body = f'{{{{- range $each, $_ := index .Values.options "{each}" }}}}\n---\n{body}{{{{- end }}}}\n'
+        body = f"{{{{- range $each, $_ := {each} }}}}\n---\n{body}{{{{- end }}}}\n"
     return f"{{{{- if {when} }}}}\n{body}{{{{- end }}}}\n" if when else body
 
 

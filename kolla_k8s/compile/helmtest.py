@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kolla_k8s.compile.objects import NEEDS, metadata
-from kolla_k8s.compile.pod import PodPlan, container, pod_spec, process_mounts
-from kolla_k8s.compile.workload import PREPARE_RESOURCES
+from kolla_k8s.compile.pod import PREPARE_RESOURCES, PodPlan, container, pod_spec, process_mounts
 from kolla_k8s.model.catalog import Catalog, host_of, main_workload
 from kolla_k8s.model.service import Service
 

@@ -16,12 +16,13 @@ from kolla_k8s.compile.pod import (
     container,
     limit_env,
     pod_spec,
+    prepare_step,
     process_mounts,
     requests_and_limits,
     token_mount,
     tool_mounts,
 )
-from kolla_k8s.compile.podfile import bootstrap_podfile
+from kolla_k8s.compile.podfile import bootstrap_podfile, files_of, periodic_podfile
 from kolla_k8s.model.borrowed import secrets_named
 from kolla_k8s.model.catalog import Catalog, database_secret, messaging_secret, secret_ref, user_passwords
 from kolla_k8s.model.service import Bootstrap, Periodic, Service
@@ -150,12 +151,20 @@ def _step(plan: PodPlan, name: str, command: list[str], pairs: Pairs, *, has_tok
 
 
 def periodic_objects(catalog: Catalog, service: Service, name: str) -> Objects:
-    """Objects of a periodic task: its file, policy and CronJob."""
+    """Objects of a periodic task: its file (when it has one), policy and CronJob."""
+    task = service.spec.periodic[name]
+    has_file = bool(periodic_podfile(catalog, service, task))
+    file = {f"{name}-configmap": (config_map(service, name, periodic_programs(task)), "")} if has_file else {}
     return {
-        f"{name}-configmap": (config_map(service, name, ("init.py", "rotate.py")), ""),
+        **file,
         f"{name}-networkpolicy": (policy(catalog, service, name), ".Values.global.networkPolicy"),
         f"{name}-cronjob": (_cron_job(catalog, service, name), ""),
     }
+
+
+def periodic_programs(task: Periodic) -> tuple[str, ...]:
+    """Name the programs beside the file of a periodic task."""
+    return ("init.py", "rotate.py") if task.rotate else ("init.py",)
 
 
 def _cron_job(catalog: Catalog, service: Service, name: str) -> dict[str, Any]:
@@ -180,22 +189,28 @@ def _cron_job(catalog: Catalog, service: Service, name: str) -> dict[str, Any]:
 
 
 def _periodic_pod(catalog: Catalog, service: Service, name: str, task: Periodic) -> dict[str, Any]:
+    has_file = bool(periodic_podfile(catalog, service, task))
     plan = PodPlan(
         catalog=catalog,
         service=service,
         key=name,
-        config_name=f'include "@@.configName" (dict "root" $ "pod" "{name}")',
-        needs_token=True,
+        config_name=f'include "@@.configName" (dict "root" $ "pod" "{name}")' if has_file else "",
+        files={} if task.rotate else {f: service.spec.config[f].path for f in files_of(service, task).sections},
+        volumes=dict(task.volumes),
+        needs_token=task.rotate is not None or service.spec.bootstrap is not None,
     )
+    init = [prepare_step(plan, name, task.image)] if has_file and not task.rotate else []
+    account = {"serviceAccountName": service.name} if plan.needs_token else {}
+    return pod_spec(plan, {"init": init, "main": [_task(plan, task)]}, restartPolicy="Never", **account)
+
+
+def _task(plan: PodPlan, task: Periodic) -> dict[str, Any]:
+    """The container of a periodic task: a rotation asks the API itself, a command has files and no token."""
+    command, tools = list(task.run or ()), []
     if task.rotate:
-        secret = secret_ref(service, task.rotate.secret).secret
-        rotate = task.rotate
-        command = ["python3", f"{TOOLS}/rotate.py", secret, str(rotate.max_active_keys), str(rotate.min_age_s)]
-    else:
-        command = list(task.run or [])
-    made = container(name, task.image, command, requests_and_limits(task.resources))
-    tools = {"name": "kolla-k8s", "mountPath": TOOLS, "readOnly": True}
-    made["volumeMounts"] = [tools, token_mount(), *process_mounts(plan)]
-    account = service.name if task.rotate else "default"
-    more = {"restartPolicy": "Never", "serviceAccountName": account}
-    return pod_spec(plan, {"init": [], "main": [made]}, **more)
+        secret = secret_ref(plan.service, task.rotate.secret).secret
+        limits = [str(task.rotate.max_active_keys), str(task.rotate.min_age_s)]
+        command = ["python3", f"{TOOLS}/rotate.py", secret, *limits]
+        tools = [{"name": "kolla-k8s", "mountPath": TOOLS, "readOnly": True}, token_mount()]
+    made = container(plan.key, task.image, command, requests_and_limits(task.resources))
+    return {**made, "volumeMounts": [*tools, *process_mounts(plan)]}

@@ -44,7 +44,7 @@ def digest_inputs(definitions: Path, release: str, services: Sequence[str]) -> s
     digest = hashlib.sha256(json.dumps(asked).encode())
     try:
         lists = sorted((definitions / "options" / release).glob("*.json"))
-        for path in (*sorted(definitions.glob("*.yaml")), *lists, *sorted(_sources())):
+        for path in (*sorted(definitions.glob("*.yaml")), *lists, *sorted(sources())):
             with path.open("rb") as file:
                 content = file.read(_MAX_BYTES)
             digest.update(f"{path}\0{len(content)}\0".encode())
@@ -76,7 +76,8 @@ def remember(cache: Path | None, compilation: Compilation) -> None:
         fresh.replace(cache / _RECORD)
 
 
-def _sources() -> Iterator[Path]:
+def sources() -> Iterator[Path]:
+    """Every file of the compiler: modules, templates and the programs that charts carry."""
     for root, folders, files in os.walk(_PACKAGE):
         folders[:] = [name for name in folders if name not in {"data", "__pycache__"}]
-        yield from (Path(root, name) for name in files if name.endswith((".py", ".j2")))
+        yield from (Path(root, name) for name in files)

@@ -23,10 +23,10 @@ def policy(catalog: Catalog, service: Service, component: str) -> dict[str, Any]
     if workload and (workload.ports or workload.peers):
         ports = [*workload.ports.values(), *(workload.peers.ports.values() if workload.peers else ())]
         ingress = [{"from": [own], "ports": _tcp(ports)}]
-        if workload.ports:
+        if open_ports := _tcp(workload.client_ports.values()):
             clients = Block(f'include "@@.clients" (dict "root" $ "label" "{NEEDS}{service.name}")')
-            ingress.append({"from": clients, "ports": _tcp(workload.ports.values())})
-            ingress += [{"from": [all_own], "ports": _tcp(workload.ports.values())} for all_own in _siblings(service)]
+            ingress.append({"from": clients, "ports": open_ports})
+            ingress += [{"from": [all_own], "ports": open_ports} for all_own in _siblings(service)]
     name = f"{pods_name(service, component)}" if workload else f"{service.name}-{component}"
     return {
         "apiVersion": "networking.k8s.io/v1",
@@ -56,7 +56,7 @@ def _siblings(service: Service) -> list[dict[str, Any]]:
 
 
 def _all_ports(service: Service) -> list[int]:
-    return [port for workload in service.spec.workloads.values() for port in workload.ports.values()]
+    return [port for workload in service.spec.workloads.values() for port in workload.client_ports.values()]
 
 
 def external_objects(service: Service) -> dict[str, tuple[dict[str, Any], str]]:
@@ -115,8 +115,8 @@ def _own(workload: Any, own: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _api(service: Service, component: str) -> list[dict[str, Any]]:
-    workload = service.spec.workloads.get(component)
-    if not (service.spec.bootstrap or workload is None or agent_of(workload)):
+    workload, task = service.spec.workloads.get(component), service.spec.periodic.get(component)
+    if not (service.spec.bootstrap or (task and task.rotate) or (workload and agent_of(workload))):
         return []
     return [
         {

@@ -11,6 +11,7 @@ from typing import Any
 
 from kolla_k8s.compile.emit import Block, Go
 from kolla_k8s.compile.podfile import secret_source
+from kolla_k8s.model.borrowed import secrets_named
 from kolla_k8s.model.catalog import Catalog, is_control, is_optional, secret_ref
 from kolla_k8s.model.service import Service
 from kolla_k8s.model.workload import Privilege, Resources, Volume
@@ -18,6 +19,10 @@ from kolla_k8s.model.workload import Privilege, Resources, Volume
 TOOLS = "/kolla-k8s"
 RENDERED = "/run/kolla-k8s/rendered"
 SECRETS = "/run/kolla-k8s/secrets"
+PREPARE_RESOURCES = {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"cpu": "1", "memory": "128Mi"}}
+NODES = "/run/kolla-k8s/nodes"
+OUTLIVE = "/run/kolla-k8s/outlive"
+CGROUPS = "/run/kolla-k8s/cgroup"
 TOKEN = "/run/kolla-k8s/token"  # noqa: S105 - a path
 
 
@@ -29,6 +34,8 @@ class PodPlan:
         key: Name of the pod among those of its service: a workload's, ``bootstrap`` or a periodic task's.
         config_name: Go expression (without braces) of its ConfigMap's name; empty when it has none.
         files: Configuration file -> path in the containers.
+        outlive: Programs that run on when the pod ends.
+        node_parts: ConfigMap of what single nodes have of their own; empty when its pods belong to no node.
     """
 
     catalog: Catalog
@@ -38,6 +45,8 @@ class PodPlan:
     files: dict[str, str] = field(default_factory=dict)
     volumes: dict[str, Volume] = field(default_factory=dict)
     needs_token: bool = False
+    node_parts: str = ""
+    outlive: list[str] = field(default_factory=list)
     secret_volumes: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     def secret_mount(self, name: str, pairs: list[tuple[str, str]]) -> list[dict[str, Any]]:
@@ -127,9 +136,33 @@ def token_mount() -> dict[str, Any]:
     return {"name": "token", "mountPath": TOKEN, "readOnly": True}
 
 
+def _node_parts_mount() -> dict[str, Any]:
+    """Mount of what single nodes have of their own."""
+    return {"name": "nodes", "mountPath": NODES, "readOnly": True}
+
+
 def tool_mounts() -> list[dict[str, Any]]:
     """Mounts of the init program and of the place for rendered files."""
     return [{"name": "kolla-k8s", "mountPath": TOOLS, "readOnly": True}, {"name": "rendered", "mountPath": RENDERED}]
+
+
+def prepare_step(plan: PodPlan, main: str, image: str) -> dict[str, Any]:
+    """The init step of workloads and periodic commands: it waits, then writes the files for the container ``main``."""
+    contents = [[plan.service.spec.config[f].content, plan.service.spec.config[f].variants] for f in plan.files]
+    used = [[c, [v.content for v in variants.values()]] for c, variants in contents]
+    pairs = secrets_named(plan.catalog, plan.service, used)
+    made = container("prepare", image, ["python3", f"{TOOLS}/init.py", "prepare"], PREPARE_RESOURCES)
+    made["env"] = [*made["env"], *limit_env(main)]
+    if plan.service.spec.bootstrap:
+        made["env"] += [
+            {"name": "BOOTSTRAP_DIGEST", "value": Go('{{ include "@@.bootstrapDigest" $ | quote }}')},
+            {"name": "BOOTSTRAP_RECORD", "value": f"{plan.service.name}-bootstrap"},
+        ]
+    token = [token_mount()] if plan.service.spec.bootstrap else []
+    secrets = plan.secret_mount("prepare", pairs)
+    tmp = {"name": "tmp", "mountPath": "/tmp"}  # noqa: S108 - in the container
+    nodes = [_node_parts_mount()] if plan.node_parts else []
+    return {**made, "volumeMounts": [*tool_mounts(), *nodes, *secrets, *token, tmp]}
 
 
 def process_mounts(plan: PodPlan) -> list[dict[str, Any]]:
@@ -139,6 +172,9 @@ def process_mounts(plan: PodPlan) -> list[dict[str, Any]]:
         for name, path in sorted(plan.files.items())
     ]
     volumes: list[dict[str, Any]] = [_volume_mount(name, volume) for name, volume in plan.volumes.items()]
+    if plan.outlive:
+        volumes.append({"name": "outlive", "mountPath": OUTLIVE, "readOnly": True})
+        volumes.append({"name": "cgroups", "mountPath": CGROUPS})
     return [{"name": "tmp", "mountPath": "/tmp"}, *volumes, *files]  # noqa: S108 - in the container
 
 
@@ -158,10 +194,17 @@ def pod_volumes(plan: PodPlan) -> list[dict[str, Any]]:
         name = Go(f"{{{{ {plan.config_name} }}}}")
         volumes.append({"name": "kolla-k8s", "configMap": {"name": name, "defaultMode": 0o444}})
         volumes.append({"name": "rendered", "emptyDir": {"medium": "Memory", "sizeLimit": "8Mi"}})
+    if plan.outlive:
+        links = [{"key": "outlive.sh", "path": program, "mode": 0o555} for program in plan.outlive]
+        volumes.append({"name": "outlive", "configMap": {"name": name, "items": links}})
+        volumes.append({"name": "cgroups", "hostPath": {"path": "/sys/fs/cgroup"}})
     volumes += [
         {"name": name, "projected": {"defaultMode": 0o440, "sources": sources}}
         for name, sources in plan.secret_volumes.items()
     ]
+    if plan.node_parts:
+        parts = {"name": plan.node_parts, "defaultMode": 0o444, "optional": True}
+        volumes.append({"name": "nodes", "configMap": parts})
     if plan.needs_token:
         volumes.append({"name": "token", "projected": {"defaultMode": 0o440, "sources": _token_sources()}})
     return volumes + [

@@ -20,8 +20,8 @@ from kolla_k8s.model.catalog import (
     secret_ref,
 )
 from kolla_k8s.model.exposed import exposed_ports, way_in
-from kolla_k8s.model.placeholders import arguments
-from kolla_k8s.model.service import Service
+from kolla_k8s.model.placeholders import OF_HOSTS, arguments
+from kolla_k8s.model.service import Periodic, Service
 from kolla_k8s.model.workload import Workload
 
 
@@ -32,25 +32,35 @@ class Files:
     sections: dict[str, list[str]] = field(default_factory=dict)
 
 
-def workload_files(service: Service, workload: Workload) -> Files:
-    """Files of a workload: those it names, or all."""
-    names = list(service.spec.config) if workload.config is None else workload.config
+def files_of(service: Service, user: Workload | Periodic) -> Files:
+    """Files of a workload or a periodic command: those it names, or all."""
+    names = list(service.spec.config) if user.config is None else user.config
     return Files({name: [] for name in names})
 
 
-def workload_podfile(catalog: Catalog, service: Service, workload: Workload) -> dict[str, Any]:
-    """Static part of the file of a workload's pods; empty when they have nothing to wait for and nothing to write."""
-    files = workload_files(service, workload)
-    if not (files.sections or service.spec.needs.start or service.spec.bootstrap):
+def workload_podfile(catalog: Catalog, service: Service, user: Workload | Periodic) -> dict[str, Any]:
+    """Static part of the file of these pods; empty when they need nothing of ours."""
+    files = files_of(service, user)
+    has_programs = isinstance(user, Workload) and bool(user.programs)
+    if not (has_programs or files.sections or service.spec.needs.start or service.spec.bootstrap):
         return {}
     return {**_waits(catalog, service), **_common(catalog, service, files, None)}
+
+
+def periodic_podfile(catalog: Catalog, service: Service, task: Periodic) -> dict[str, Any]:
+    """Static part of the file of a periodic task's pods: a command's is a workload's, a rotation reads none."""
+    if task.rotate:
+        return {"service": service.name, "hosts": {}, "urls": {}, "files": {}}
+    return workload_podfile(catalog, service, task)
 
 
 def bootstrap_podfile(catalog: Catalog, service: Service) -> dict[str, Any]:
     """Static part of the file of the bootstrap Job: its steps and what the built-in steps create."""
     bootstrap = service.spec.bootstrap
     assert bootstrap is not None  # noqa: S101 - callers ask first
-    steps = {name: step.model_dump(include={"run"}) for name, step in bootstrap.steps.items()}
+    steps = {
+        n: step.model_dump(include={"run", "in_process"}, exclude_defaults=True) for n, step in bootstrap.steps.items()
+    }
     built_in: dict[str, Any] = {"steps": {**_schema_steps(service), **steps}}
     if service.spec.databases:
         built_in["databases"] = _databases(service)
@@ -121,6 +131,7 @@ def _common(
                 "format": service.spec.config[name].format.value,
                 "mode": service.spec.config[name].mode,
                 **({"sections": sections} if sections else {}),
+                **({"json_logs": said} if (said := service.spec.config[name].json_logs) else {}),
             }
             for name, sections in files.sections.items()
         },
@@ -136,7 +147,7 @@ def _used(service: Service, name: str, sections: list[str]) -> Any:
 
 
 def _hosts(catalog: Catalog, service: Service, texts: Any) -> dict[str, Any]:
-    named = arguments(texts, "host", "port", "members", "hosts", "count")
+    named = arguments(texts, *OF_HOSTS)
     named += ["rabbitmq"] if arguments(texts, "transport") else []
     wanted = {*named, *service.spec.needs.start, *service.spec.needs.run, service.name}
     found = {name: catalog.host(name) for name in sorted(wanted)}

@@ -19,15 +19,21 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from kolla_k8s.compile.emit import emit
 from kolla_k8s.compile.expose import expose_objects
 from kolla_k8s.compile.helmtest import test_objects
-from kolla_k8s.compile.jobs import bootstrap_labels, bootstrap_objects, bootstrap_pod, periodic_objects
+from kolla_k8s.compile.jobs import (
+    bootstrap_labels,
+    bootstrap_objects,
+    bootstrap_pod,
+    periodic_objects,
+    periodic_programs,
+)
 from kolla_k8s.compile.members import has_agents
 from kolla_k8s.compile.network import external_objects
-from kolla_k8s.compile.podfile import bootstrap_podfile, workload_podfile
+from kolla_k8s.compile.podfile import bootstrap_podfile, periodic_podfile, workload_podfile
 from kolla_k8s.compile.rights import rights_objects
 from kolla_k8s.compile.values import chart_values, images, values_schema
 from kolla_k8s.compile.workload import workload_objects
 from kolla_k8s.model.catalog import Catalog, derived_secrets, is_control, secret_ref
-from kolla_k8s.model.placeholders import arguments
+from kolla_k8s.model.placeholders import OF_MEMBERS, arguments
 from kolla_k8s.model.service import SecretKind, Service
 from kolla_k8s.yamlio import dump
 
@@ -40,6 +46,8 @@ EACH_FILES = (
     "peers-service",
     "poddisruptionbudget",
     "networkpolicy",
+    "metrics-networkpolicy",
+    "podmonitor",
 )
 API_VERSIONS = ">=1.30.0-0"
 
@@ -106,9 +114,14 @@ def _objects(catalog: Catalog, service: Service) -> dict[str, str]:
     for name in service.spec.periodic:
         found |= periodic_objects(catalog, service, name)
     each = {
-        f"{name}-{ending}": workload.for_each or ""
+        f"{name}-{ending}": f'index .Values.options "{workload.for_each}"'
         for name, workload in service.spec.workloads.items()
         for ending in EACH_FILES
+        if workload.for_each
+    }
+    each |= {
+        f"{name}-member-service": f'until (int (index .Values.workloads "{name}").replicas)'
+        for name in service.spec.workloads
     }
     objects = {
         f"templates/{file}.yaml": emit(item, when=when, each=each.get(file, "")) for file, (item, when) in found.items()
@@ -120,13 +133,13 @@ def _objects(catalog: Catalog, service: Service) -> dict[str, str]:
 def _pod_files(catalog: Catalog, service: Service) -> dict[str, str]:
     pods = {name: workload_podfile(catalog, service, w) for name, w in service.spec.workloads.items()}
     programs = {"init.py"} if any(pods.values()) else set()
-    programs |= {p for w in service.spec.workloads.values() if w.peers for p in w.peers.programs}
+    programs |= {program for w in service.spec.workloads.values() for program in w.programs}
     if service.spec.bootstrap:
         pods["bootstrap"] = bootstrap_podfile(catalog, service)
         programs |= {"init.py", "bootstrap.py"}
-    for name in service.spec.periodic:
-        pods[name] = {"service": service.name, "hosts": {}, "urls": {}, "files": {}}
-        programs |= {"init.py", "rotate.py"}
+    for name, task in service.spec.periodic.items():
+        pods[name] = periodic_podfile(catalog, service, task)
+        programs |= set(periodic_programs(task) if pods[name] else ())
     files = {f"files/{name}.json": _json(pod) for name, pod in pods.items() if pod}
     return files | {f"files/{name}": _program(name) for name in sorted(programs)}
 
@@ -155,6 +168,7 @@ def _helpers(catalog: Catalog, service: Service) -> str:
         "goes_outside": bool(service.spec.external),
         "bootstrap_pod": "",
         "exposes": bool(service.spec.expose),
+        "says_json_logs": any(file.json_logs for file in service.spec.config.values()),
     }
     if service.spec.bootstrap:
         about["bootstrap_pod"] = emit(bootstrap_pod(catalog, service))
@@ -167,7 +181,7 @@ def _counts_itself(service: Service) -> bool:
 
     Agents and start scripts ask instead, and a cluster that grows or shrinks must not be restarted for it.
     """
-    return service.name in arguments(_texts(service), "members", "hosts", "count")
+    return service.name in arguments(_texts(service), *OF_MEMBERS)
 
 
 def _texts(service: Service) -> list[Any]:

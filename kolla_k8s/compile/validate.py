@@ -5,53 +5,21 @@ Every check yields problems with their places; nothing stops at the first. A def
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
+from kolla_k8s.compile.commands import command_line, secret_arguments, steps
 from kolla_k8s.compile.load import Definition
 from kolla_k8s.compile.members import programs
+from kolla_k8s.compile.room import Path, Room
 from kolla_k8s.errors import Problem, UserFilesError
-from kolla_k8s.model.catalog import Catalog, derived_secrets, user_passwords
+from kolla_k8s.model.catalog import Catalog, derived_secrets, has_addresses, user_passwords
 from kolla_k8s.model.exposed import node_port
-from kolla_k8s.model.placeholders import FILTERS, WORDS, placeholders
-from kolla_k8s.model.service import Plane, SecretKind, Service
-from kolla_k8s.model.workload import Container, Kind, Workload
+from kolla_k8s.model.placeholders import FILTERS, OF_HOSTS, WORDS, placeholders
+from kolla_k8s.model.service import Plane, Rotate, SecretKind, Service
+from kolla_k8s.model.workload import Container, Kind, Volume, Workload
 from kolla_k8s.suggest import did_you_mean
-
-Path = tuple[str | int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Room:
-    """One definition under examination, among the others."""
-
-    definition: Definition
-    catalog: Catalog
-
-    @property
-    def service(self) -> Service:
-        """The service under examination."""
-        return self.definition.service
-
-    def problem(self, path: Path, fact: str, way_out: str = "") -> Problem:
-        """A problem at a path of the definition."""
-        return Problem(self.definition.document.place(path), field_name(path), fact, way_out)
-
-    def unknown(self, path: Path, what: str, name: str, known: Collection[str]) -> Iterator[Problem]:
-        """A problem when a name is not among the known ones."""
-        if name not in known:
-            yield self.problem(path, f'no {what} is called "{name}"', did_you_mean(name, known))
-
-
-def field_name(path: Path) -> str:
-    """Spell a path as people write it.
-
-    >>> field_name(("spec", "needs", "start", 0))
-    'spec.needs.start[0]'
-    """
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
 
 
 def validate(definitions: Mapping[str, Definition], catalog: Catalog) -> None:
@@ -98,11 +66,10 @@ def _cycles(definitions: Mapping[str, Definition]) -> Iterator[Problem]:
 def _placeholders(room: Room) -> Iterator[Problem]:
     for path, text in _texts(room.service):
         for found in placeholders(text):
-            spelled = f"${{{found.word}:{found.argument}}}"
             if found.word not in WORDS:
                 yield room.problem(path, f'no placeholder is called "{found.word}"', did_you_mean(found.word, WORDS))
             for name in set(found.filters) - FILTERS:
-                yield room.problem(path, f'{spelled}: no filter is called "{name}"', did_you_mean(name, FILTERS))
+                yield room.problem(path, f'{found}: no filter is called "{name}"', did_you_mean(name, FILTERS))
             yield from _argument(room, path, found.word, found.argument)
 
 
@@ -112,8 +79,7 @@ def _texts(service: Service) -> Iterator[tuple[Path, Any]]:
         yield ("spec", "config", name, "content"), file.content
         for variant, details in file.variants.items():
             yield ("spec", "config", name, "variants", variant, "content"), details.content
-    for name, step in spec.bootstrap.steps.items() if spec.bootstrap else ():
-        yield ("spec", "bootstrap", "steps", name, "run"), step.run
+    yield from ((path, command) for path, command, _ in steps(service))
 
 
 def _argument(room: Room, path: Path, word: str, argument: str) -> Iterator[Problem]:
@@ -125,7 +91,7 @@ def _argument(room: Room, path: Path, word: str, argument: str) -> Iterator[Prob
             return
         known = derived_secrets(services[owner] if owner else room.service)
         yield from room.unknown(path, "secret", name, known)
-    elif word in {"host", "port", "members", "hosts", "count"}:
+    elif word in OF_HOSTS:
         yield from _host(room, path, word, argument)
     elif word == "transport":
         yield from _transport(room, path, argument)
@@ -158,6 +124,9 @@ def _host(room: Room, path: Path, word: str, argument: str) -> Iterator[Problem]
         yield from room.unknown(path, f"workload of {name}", workload, room.catalog[name].spec.workloads)
     elif room.catalog.host(argument) is None:
         yield room.problem(path, f"${{{word}:{argument}}}: nothing of it listens", "give a workload of it a port")
+    elif word == "addresses" and not has_addresses(room.catalog[name], workload):
+        fact = f"${{{word}:{argument}}}: its members have no addresses that stay"
+        yield room.problem(path, fact, "say peers.addresses: true in the workload, or use ${hosts:...}")
     elif name not in {room.service.name, *room.catalog.needs(room.service.name)}:
         yield room.problem(path, f'"{name}" is used but not needed', f"add {name} to needs.start or needs.run")
 
@@ -170,8 +139,12 @@ def _workloads(room: Room) -> Iterator[Problem]:
         yield from _process(room, path, workload)
         for beside, process in workload.containers.items():
             yield from _process(room, (*path, "containers", beside), process)
-        yield from _volumes(room, path, workload)
+        for step, prepare in workload.prepare.items():
+            yield from command_line(room, (*path, "prepare", step, "run"), prepare.run)
+        yield from _volumes(room, path, workload.volumes, has_claims=workload.kind is Kind.STATEFUL_SET)
         yield from _members(room, path, workload)
+        if workload.metrics:
+            yield from room.unknown((*path, "metrics", "port"), "port", workload.metrics.port, workload.ports)
         if workload.for_each:
             yield from room.unknown((*path, "for-each"), "option", workload.for_each, room.service.spec.options)
         if workload.same_node and workload.spread == "OneANode":
@@ -186,14 +159,16 @@ def _members(room: Room, path: Path, workload: Workload) -> Iterator[Problem]:
     peers = workload.peers
     if peers is None:
         return
+    yield from command_line(room, (*path, "peers", "leave"), peers.leave)
     for number, program in enumerate(peers.programs):
         yield from room.unknown((*path, "peers", "programs", number), "program", program, programs())
     if peers.agent is not None:
         yield from room.unknown((*path, "peers", "agent"), "container", peers.agent, workload.containers)
     elif peers.writer:
         yield room.problem((*path, "peers", "writer"), "nobody agrees on a writer", "name an agent in peers.agent")
-    if peers.agent is not None and workload.kind is not Kind.STATEFUL_SET:
-        yield room.problem((*path, "peers", "agent"), "only a StatefulSet has members", "use kind: StatefulSet")
+    for word in ("agent", "addresses"):
+        if getattr(peers, word) and workload.kind is not Kind.STATEFUL_SET:
+            yield room.problem((*path, "peers", word), "only a StatefulSet has members", "use kind: StatefulSet")
 
 
 def _process(room: Room, path: Path, process: Container) -> Iterator[Problem]:
@@ -201,9 +176,12 @@ def _process(room: Room, path: Path, process: Container) -> Iterator[Problem]:
         probe = getattr(process, kind)
         if probe and probe.port is not None:
             yield from room.unknown((*path, kind, "port"), "port", probe.port, process.ports)
-    for found in placeholders(process.run):
-        fact = f"${{{found.word}:{found.argument}}} cannot be filled in on a process's command line"
-        yield room.problem((*path, "run"), fact, "put it into a config file")
+        if probe and probe.exec:
+            yield from command_line(room, (*path, kind, "exec"), probe.exec)
+    for word in ("run", "stop"):
+        yield from command_line(room, (*path, word), getattr(process, word))
+    for name, value in process.env.items():
+        yield from command_line(room, (*path, "env", name), [value])
     if room.service.spec.plane is Plane.NODE:
         return
     if process.start == "kolla":
@@ -213,13 +191,14 @@ def _process(room: Room, path: Path, process: Container) -> Iterator[Problem]:
         yield room.problem((*path, "privilege"), "the control plane is restricted", "use plane: node, or do without")
 
 
-def _volumes(room: Room, path: Path, workload: Workload) -> Iterator[Problem]:
-    for name, volume in workload.volumes.items():
+def _volumes(room: Room, path: Path, volumes: Mapping[str, Volume], *, has_claims: bool) -> Iterator[Problem]:
+    for name, volume in volumes.items():
         here = (*path, "volumes", name)
         if volume.secret:
             yield from room.unknown((*here, "secret"), "secret", volume.secret, room.service.spec.secrets)
-        if volume.persistent and workload.kind is not Kind.STATEFUL_SET:
-            yield room.problem((*here, "persistent"), "only a StatefulSet has claims", "use kind: StatefulSet")
+        if volume.persistent and not has_claims:
+            way_out = "use kind: StatefulSet, or scratch"
+            yield room.problem((*here, "persistent"), "only a StatefulSet has claims", way_out)
         if volume.host and room.service.spec.plane is Plane.CONTROL:
             yield room.problem((*here, "host"), "the control plane has no host paths", "use plane: node")
 
@@ -294,12 +273,19 @@ def _node_ports(catalog: Catalog) -> dict[str, int]:
 
 def _periodic(room: Room) -> Iterator[Problem]:
     for name, task in room.service.spec.periodic.items():
-        if task.rotate is None:
-            continue
-        path = ("spec", "periodic", name, "rotate", "secret")
+        path: Path = ("spec", "periodic", name)
+        for number, file in enumerate(task.config or ()):
+            yield from room.unknown((*path, "config", number), "config file", file, room.service.spec.config)
+        yield from command_line(room, (*path, "run"), task.run or ())
+        yield from _volumes(room, path, task.volumes, has_claims=False)
+        yield from _rotation(room, (*path, "rotate", "secret"), task.rotate)
+
+
+def _rotation(room: Room, path: Path, rotate: Rotate | None) -> Iterator[Problem]:
+    if rotate is not None:
         secrets = room.service.spec.secrets
-        yield from room.unknown(path, "secret", task.rotate.secret, secrets)
-        found = secrets.get(task.rotate.secret)
+        yield from room.unknown(path, "secret", rotate.secret, secrets)
+        found = secrets.get(rotate.secret)
         if found and found.kind is not SecretKind.FERNET_KEYS:
             yield room.problem(path, f"a {found.kind} cannot be rotated as a key repository", "use kind: fernet-keys")
         if found and found.owner != "cluster":
@@ -338,11 +324,12 @@ def _listed_options(room: Room) -> Iterator[Problem]:
             )
     for file, known in room.catalog.known_options(room.service.name).items():
         details = room.service.spec.config[file]
-        contents = [("content", details.content), *((f"variants.{n}", v.content) for n, v in details.variants.items())]
+        contents = [("content", details.content), ("json-logs", details.json_logs)]
+        contents += [(f"variants.{n}.content", variant.content) for n, variant in details.variants.items()]
         for where, content in contents:
             for section, option, names in known.unknown(content):
                 fact = f'[{section}] has no option "{option}"' if option else f'there is no section "{section}"'
-                place = ("spec", "config", file, *where.split("."), *([] if where == "content" else ["content"]))
+                place = ("spec", "config", file, *where.split("."))
                 yield room.problem(
                     (*place, section, *([option] if option else [])), fact, did_you_mean(option or section, names)
                 )
@@ -352,6 +339,7 @@ CHECKS: tuple[Callable[[Room], Iterator[Problem]], ...] = (
     _needs,
     _conditional_needs,
     _placeholders,
+    secret_arguments,
     _workloads,
     _bootstrap,
     _references,

@@ -50,6 +50,11 @@ GLOBAL: Commented = {
             "services": {},
         },
     ),
+    "logs": ("How records are written where the software has a choice: format text or json.", {"format": "text"}),
+    "metrics": (
+        "Whether a PodMonitor says where figures are, and labels of the namespaces that may read them; none: nobody.",
+        {"monitors": False, "from": {}},
+    ),
     "priorityClass": ("PriorityClass of every pod; empty is the cluster's default.", ""),
     "nodeSelector": ("Labels of nodes that Jobs run on.", {}),
     "tolerations": ("Taints that Jobs tolerate.", []),
@@ -107,13 +112,14 @@ def chart_values(catalog: Catalog, service: Service) -> dict[str, Commented]:
 
 
 def _variants(service: Service) -> Commented:
+    """By file, for variants of several may be called alike."""
     return {
-        name: (
-            f"Laid over {file} when {variant.when}.",
-            {"file": file, "when": variant.when, "content": variant.content},
+        file: (
+            f"Laid over {file} when options have these values.",
+            {name: {"when": each.when, "content": each.content} for name, each in details.variants.items()},
         )
         for file, details in service.spec.config.items()
-        for name, variant in details.variants.items()
+        if details.variants
     }
 
 
@@ -187,7 +193,10 @@ def values_schema(catalog: Catalog, service: Service) -> Json:
         files = {name: _file_schema(file.format) for name, file in service.spec.config.items()}
         properties["config"] = _closed(files)
     if "variants" in sections:
-        properties["variants"] = _closed({name: {"type": "object"} for name in sections["variants"]})
+        named = {file: details.variants for file, details in service.spec.config.items() if details.variants}
+        properties["variants"] = _closed(
+            {file: _closed({key: {"type": "object"} for key in variants}) for file, variants in named.items()}
+        )
     if "periodic" in sections:
         task = _closed({"schedule": {"type": "string", "pattern": r"^(\S+\s+){4}\S+$"}})
         properties["periodic"] = _closed(dict.fromkeys(sections["periodic"], task))
@@ -203,8 +212,9 @@ def _global_schema() -> Json:
     mode = {"enum": ["none", "gateway", "loadBalancer", "nodePort"]}
     scheme = {"enum": ["", "http", "https"]}
     expose = {"type": "object", "properties": {"mode": mode, "scheme": scheme}}
+    logs = {"type": "object", "properties": {"format": {"enum": ["text", "json"]}}}
     about = "Values that every chart shares."
-    return {"type": "object", "description": about, "properties": {"expose": expose}}
+    return {"type": "object", "description": about, "properties": {"expose": expose, "logs": logs}}
 
 
 def _expose_schema() -> Json:

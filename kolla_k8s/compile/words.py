@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kolla_k8s.model.catalog import database_owner, database_secret
-from kolla_k8s.model.service import ConfigFile, Format, Oslo, Service
+from kolla_k8s.model.service import ConfigFile, Format, Oslo, Periodic, Service
 from kolla_k8s.model.workload import Probe, Workload, Wsgi
 
 OURS = "/etc/kolla-k8s"
@@ -59,6 +59,13 @@ UWSGI: dict[str, Any] = {
     "thunder-lock": True,
     "worker-reload-mercy": 80,
 }
+# The master writes what workers say: whole records, those of oslo as they are, its own and all else as JSON.
+UWSGI_JSON: dict[str, Any] = {
+    "log-encoder": ['json:own {"created":${unix},"name":"uwsgi","message":"${msg}"}', "nl:own"],
+    "log-master-bufsize": 1048576,
+    "log-route": [r"oslo ^\{", "own ^[^{]"],
+    "logger": ["oslo stdio:", "own stdio:"],
+}
 
 
 def expand(service: Service) -> Service:
@@ -77,7 +84,9 @@ def expand(service: Service) -> Service:
         file = f"{name}-uwsgi.ini"
         config[file] = _uwsgi(file, workload.wsgi, workload)
         workloads[name] = _api(workload, file, shared)
-    return service.model_copy(update={"spec": spec.model_copy(update={"config": config, "workloads": workloads})})
+    periodic = {name: _task(task, shared) for name, task in spec.periodic.items()}
+    update = {"config": config, "workloads": workloads, "periodic": periodic}
+    return service.model_copy(update={"spec": spec.model_copy(update=update)})
 
 
 def _gate_login(service: Service) -> dict[str, ConfigFile]:
@@ -97,6 +106,11 @@ def _gate_login(service: Service) -> dict[str, ConfigFile]:
 
 def _with_files(workload: Workload, files: list[str]) -> Workload:
     return workload.model_copy(update={"config": files})
+
+
+def _task(task: Periodic, files: list[str]) -> Periodic:
+    names_its_own = task.rotate is not None or task.config is not None
+    return task if names_its_own else task.model_copy(update={"config": files})
 
 
 def _api(workload: Workload, file: str, shared: list[str]) -> Workload:
@@ -122,7 +136,10 @@ def _probe(said: dict[str, Any]) -> Probe:
 def _uwsgi(file: str, wsgi: Wsgi, workload: Workload) -> ConfigFile:
     port = workload.ports.get(wsgi.port, 0)
     content = {"uwsgi": {**UWSGI, "http": f"0.0.0.0:{port}", "module": wsgi.module, **wsgi.options}}
-    return ConfigFile(path=f"{OURS}/{file}", format=Format.UWSGI, content=content)
+    said = {"uwsgi": UWSGI_JSON}
+    return ConfigFile.model_validate(
+        {"path": f"{OURS}/{file}", "format": Format.UWSGI, "content": content, "json-logs": said}
+    )
 
 
 def _file(service: Service, file: ConfigFile) -> ConfigFile:
@@ -134,7 +151,8 @@ def _file(service: Service, file: ConfigFile) -> ConfigFile:
         section: {**standard.get(section, {}), **(said.get(section) or {})}
         for section in sorted({*standard, *said}, key=lambda name: (name != "DEFAULT", name))
     }
-    return file.model_copy(update={"content": content})
+    said_of_logs = {**file.json_logs, "DEFAULT": {"use_json": True, **file.json_logs.get("DEFAULT", {})}}
+    return file.model_copy(update={"content": content, "json_logs": said_of_logs})
 
 
 def _sections(service: Service, oslo: Oslo) -> Sections:

@@ -7,28 +7,27 @@ from typing import Any, assert_never
 
 from kolla_k8s.compile.emit import Block, Go
 from kolla_k8s.compile.members import agent_of, chosen, member_objects
+from kolla_k8s.compile.metrics import metrics_objects, scrape_annotations
 from kolla_k8s.compile.network import policy
 from kolla_k8s.compile.objects import both, config_map, for_each, labels, metadata, selector, switch
 from kolla_k8s.compile.pod import (
     TOOLS,
     PodPlan,
     container,
-    limit_env,
     pod_spec,
+    prepare_step,
     process_mounts,
     requests_and_limits,
     security,
     token_mount,
-    tool_mounts,
 )
-from kolla_k8s.compile.podfile import workload_files, workload_podfile
+from kolla_k8s.compile.podfile import files_of, workload_podfile
 from kolla_k8s.compile.values import keeps_apart
-from kolla_k8s.model.borrowed import secrets_named
-from kolla_k8s.model.catalog import Catalog, pods_name, service_name
+from kolla_k8s.model.catalog import Catalog, belongs_to_nodes, pods_name, service_name
+from kolla_k8s.model.node_parts import config_map_name
 from kolla_k8s.model.service import Service
 from kolla_k8s.model.workload import Container, Kind, Prepare, Probe, Workload
 
-PREPARE_RESOURCES = {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"cpu": "1", "memory": "128Mi"}}
 FOREVER_S = 2147483647
 
 
@@ -48,14 +47,17 @@ def _objects(catalog: Catalog, service: Service, name: str) -> dict[str, tuple[d
     pods = _pods(plan, name, workload)
     found: dict[str, tuple[dict[str, Any], str]] = {}
     if plan.config_name:
-        programs = ("init.py", *(workload.peers.programs if workload.peers else ()))
+        programs = ("init.py", *workload.programs)
         found[f"{name}-configmap"] = (config_map(service, name, programs, is_each=bool(workload.for_each)), "")
     found[f"{name}-{workload.kind.lower()}"] = (pods, "")
     if workload.ports:
         found[f"{name}-service"] = (_service(service, name), "")
     if workload.kind is Kind.STATEFUL_SET:
         found[f"{name}-peers-service"] = (_peers(service, name), "")
+        if workload.peers and workload.peers.addresses:
+            found[f"{name}-member-service"] = (_member(service, name), "")
     found |= member_objects(service, name)
+    found |= metrics_objects(service, name)
     if workload.kind is not Kind.DAEMON_SET:
         found[f"{name}-poddisruptionbudget"] = (_budget(service, name), f"gt (int {_values(name)}.replicas) 1")
     if not (workload.host and workload.host.network):
@@ -71,7 +73,7 @@ def _plan(catalog: Catalog, service: Service, name: str) -> PodPlan:
     workload = service.spec.workloads[name]
     has_file = bool(workload_podfile(catalog, service, workload))
     each = ' "each" $each' if workload.for_each else ""
-    files = {file: service.spec.config[file].path for file in workload_files(service, workload).sections}
+    files = {file: service.spec.config[file].path for file in files_of(service, workload).sections}
     return PodPlan(
         catalog=catalog,
         service=service,
@@ -79,7 +81,9 @@ def _plan(catalog: Catalog, service: Service, name: str) -> PodPlan:
         config_name=f'include "@@.configName" (dict "root" $ "pod" "{name}"{each})' if has_file else "",
         files=files,
         volumes=dict(workload.volumes),
+        outlive=workload.host.outlive if workload.host else [],
         needs_token=service.spec.bootstrap is not None or agent_of(workload) is not None,
+        node_parts=config_map_name(service.name) if files and belongs_to_nodes(service, workload) else "",
     )
 
 
@@ -89,7 +93,7 @@ def _pods(plan: PodPlan, name: str, workload: Workload) -> dict[str, Any]:
         _process(plan, other, beside, resources=requests_and_limits(beside.resources))
         for other, beside in workload.containers.items()
     ]
-    init = [_prepare(plan, name, workload)] if plan.config_name else []
+    init = [prepare_step(plan, name, workload.image)] if plan.config_name else []
     init += [_prepare_step(plan, step, prepare, workload) for step, prepare in workload.prepare.items()]
     spec = pod_spec(plan, {"init": init, "main": main}, **_placement(plan, name, workload))
     template = {
@@ -108,13 +112,16 @@ def _pods(plan: PodPlan, name: str, workload: Workload) -> dict[str, Any]:
 
 
 def _annotations(name: str, workload: Workload) -> Any:
-    """What the site says, and the second interfaces that the definition asks Multus for."""
+    """What the site says, where figures are, and the second interfaces that the definition asks Multus for."""
     said = f"{_values(name)}.podAnnotations"
-    if not workload.attachments:
+    ours = scrape_annotations(workload)
+    if workload.attachments:
+        wanted = [{"name": a.network, "interface": a.interface} for a in workload.attachments.values()]
+        ours["k8s.v1.cni.cncf.io/networks"] = json.dumps(wanted, sort_keys=True)
+    if not ours:
         return Block(f"toYaml {said}")
-    wanted = [{"name": a.network, "interface": a.interface} for a in workload.attachments.values()]
-    networks = json.dumps(wanted, sort_keys=True)
-    return Block(f'toYaml (merge (dict) {said} (dict "k8s.v1.cni.cncf.io/networks" `{networks}`))')
+    pairs = " ".join(f'"{key}" `{value}`' for key, value in ours.items())
+    return Block(f"toYaml (merge (dict) {said} (dict {pairs}))")
 
 
 def _placement(plan: PodPlan, name: str, workload: Workload) -> dict[str, Any]:
@@ -235,23 +242,6 @@ def _probe(probe: Probe) -> dict[str, Any]:
     return {**check, **times}
 
 
-def _prepare(plan: PodPlan, name: str, workload: Workload) -> dict[str, Any]:
-    contents = [[plan.service.spec.config[f].content, plan.service.spec.config[f].variants] for f in plan.files]
-    used = [[c, [v.content for v in variants.values()]] for c, variants in contents]
-    pairs = secrets_named(plan.catalog, plan.service, used)
-    made = container("prepare", workload.image, ["python3", f"{TOOLS}/init.py", "prepare"], PREPARE_RESOURCES)
-    made["env"] = [*made["env"], *limit_env(name)]
-    if plan.service.spec.bootstrap:
-        made["env"] += [
-            {"name": "BOOTSTRAP_DIGEST", "value": Go('{{ include "@@.bootstrapDigest" $ | quote }}')},
-            {"name": "BOOTSTRAP_RECORD", "value": f"{plan.service.name}-bootstrap"},
-        ]
-    token = [token_mount()] if plan.service.spec.bootstrap else []
-    secrets = plan.secret_mount("prepare", pairs)
-    tmp = {"name": "tmp", "mountPath": "/tmp"}  # noqa: S108 - in the container
-    return {**made, "volumeMounts": [*tool_mounts(), *secrets, *token, tmp]}
-
-
 def _prepare_step(plan: PodPlan, step: str, prepare: Prepare, workload: Workload) -> dict[str, Any]:
     resources = Block(f"toYaml {_values(plan.key)}.resources")
     made = container(step, prepare.image or workload.image, list(prepare.run), resources)
@@ -287,6 +277,15 @@ def _peers(service: Service, name: str) -> dict[str, Any]:
             "ports": [{"name": n, "port": p, "targetPort": n, "protocol": "TCP"} for n, p in ports.items()],
         },
     }
+
+
+def _member(service: Service, name: str) -> dict[str, Any]:
+    """Service of a single member, ``$each``: an address that stays when the pod's goes."""
+    made = _service(service, name)
+    made["metadata"]["name"] = Go(f"{service_name(service, name)}-{{{{ $each }}}}")
+    pod = {"statefulset.kubernetes.io/pod-name": Go(f"{pods_name(service, name)}-{{{{ $each }}}}")}
+    made["spec"]["selector"] = {**selector(service, name), **pod}
+    return made
 
 
 def _budget(service: Service, name: str) -> dict[str, Any]:

@@ -158,8 +158,6 @@ def _place(old: Path, new: Path, text: str) -> None:
     handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
     with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as out:
         out.write(text)
-        out.flush()
-        os.fsync(out.fileno())
 
 
 def _swap(staging: Path, folder: Path) -> None:

@@ -120,6 +120,13 @@ def clustered(service: Service) -> dict[str, str]:
     return found | ({f"{service.name}/{name}": name for name in peers} if len(peers) > 1 else {})
 
 
+def has_addresses(service: Service, workload_name: str = "") -> bool:
+    """Whether each member of a workload, or of the main one, has an address that stays."""
+    main = main_workload(service)
+    workload = service.spec.workloads[workload_name] if workload_name else main and main[1]
+    return bool(workload and workload.peers and workload.peers.addresses)
+
+
 def service_name(service: Service, workload_name: str) -> str:
     """Name of the Kubernetes Service of a workload: the service's own for its main workload."""
     workload = service.spec.workloads[workload_name]
@@ -145,7 +152,7 @@ def host_of(service: Service, workload_name: str = "") -> Host | None:
         return None
     name, workload = (workload_name, named) if named else main
     kubernetes_service = service_name(service, name)
-    ports = tuple(port for w in service.spec.workloads.values() for port in w.ports.values())
+    ports = tuple(port for w in service.spec.workloads.values() for port in w.client_ports.values())
     return Host(
         service=kubernetes_service,
         port=next(iter(workload.ports.values())),
@@ -207,6 +214,11 @@ def messaging_secret(service: Service, user: str) -> str:
     return "messaging-password" if len(service.spec.messaging) == 1 else f"{user}-messaging-password"
 
 
+def is_messaging_secret(key: str) -> bool:
+    """Whether a key of a service's Secret is a password of ``messaging_secret``."""
+    return key.endswith("messaging-password")
+
+
 def secret_ref(service: Service, name: str) -> SecretRef:
     """Where a secret lies: passwords are keys of one Secret, key repositories have a Secret each."""
     if derived_secrets(service)[name] in SINGLE_KEY:
@@ -222,6 +234,11 @@ def is_optional(service: Service, secret: str) -> bool:
 def is_control(service: Service) -> bool:
     """Whether the service runs in the restricted namespace."""
     return service.spec.plane is Plane.CONTROL
+
+
+def belongs_to_nodes(service: Service, workload: Workload) -> bool:
+    """Whether each pod of a workload is the one of its node, and so may have configuration of its own."""
+    return workload.kind is Kind.DAEMON_SET and not is_control(service)
 
 
 def _dashed(name: str) -> str:

@@ -1,4 +1,4 @@
-"""What a site's options leave of definitions: secrets, gates and variants of files whose ``when`` does not hold go.
+"""What a site's options leave of definitions: needs, secrets, gates and variants whose ``when`` does not hold go.
 
 Charts hold all of it and decide by their values; the orchestrator asks for what this site has alone.
 """
@@ -36,9 +36,16 @@ def _chosen(service: Service, said: Said) -> Service:
     def keep(blocks: Mapping[str, Block]) -> dict[str, Block]:
         return {name: block for name, block in blocks.items() if holds(block.when, spec.options, said)}
 
+    conditions = spec.needs.when
+    start = [need for need in spec.needs.start if holds(conditions.get(need, {}), spec.options, said)]
     config = {
         name: file.model_copy(update={"variants": keep(file.variants)}) if file.variants else file
         for name, file in spec.config.items()
     }
-    update = {"config": config, "secrets": keep(spec.secrets), "gates": keep(spec.gates)}
+    update = {
+        "needs": spec.needs.model_copy(update={"start": start}),
+        "config": config,
+        "secrets": keep(spec.secrets),
+        "gates": keep(spec.gates),
+    }
     return service.model_copy(update={"spec": spec.model_copy(update=update)})

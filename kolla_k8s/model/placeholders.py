@@ -8,7 +8,17 @@ from dataclasses import dataclass
 from typing import Any
 
 PLACEHOLDER = re.compile(r"\$\{([a-z]+):([^}|]+)((?:\|[a-z]+(?:=[^}|]*)?)*)\}")
-WORDS = frozenset({"secret", "host", "port", "members", "hosts", "count", "url", "pod", "node", "site", "limit"}) | {
+OF_MEMBERS = ("members", "hosts", "addresses", "count")
+"""Words that say how many members there are."""
+OF_HOSTS = ("host", "port", *OF_MEMBERS)
+"""Words that say where a service is."""
+WORDS = frozenset(OF_HOSTS) | {
+    "secret",
+    "url",
+    "pod",
+    "node",
+    "site",
+    "limit",
     "iface",
     "each",
     "fact",
@@ -25,6 +35,15 @@ class Placeholder:
     word: str
     argument: str
     filters: tuple[str, ...] = ()
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether what comes in its place holds a password."""
+        return self.word == "secret" or (self.word == "transport" and "template" not in self.filters)
+
+    def __str__(self) -> str:
+        """Spell it as a definition does, filters left out."""
+        return f"${{{self.word}:{self.argument}}}"
 
 
 def placeholders(item: Any) -> Iterator[Placeholder]:

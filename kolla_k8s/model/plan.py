@@ -11,11 +11,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from kolla_k8s.model.node_parts import NodeParts
+
 
 class Action(StrEnum):
     """What a step does with its release.
 
     UNCHANGED leaves a release alone unless something of it is gone or failed; CHECK leaves it alone whatever is found.
+    ROLL leaves it alone too, and makes the pods of nodes anew that are not what a new pod would be.
     """
 
     INSTALL = "install"
@@ -23,6 +26,7 @@ class Action(StrEnum):
     UNCHANGED = "unchanged"
     CHECK = "check"
     RECOVER = "recover"
+    ROLL = "roll"
     REMOVE = "remove"
 
 
@@ -77,6 +81,8 @@ class Step:
         needs: Names of steps whose gates must be green before this one starts.
         reason: Why the action is what it is, for people.
         leaves: How members go that are no longer wanted, for each workload where they may not just go.
+        node_parts: What single nodes have of their own; None for what belongs to no node.
+        nodes: Only these are rolled; empty for all.
     """
 
     name: str
@@ -86,6 +92,8 @@ class Step:
     request: HelmRequest
     gates: tuple[GateSpec, ...] = ()
     leaves: tuple[LeaveSpec, ...] = ()
+    node_parts: NodeParts | None = None
+    nodes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

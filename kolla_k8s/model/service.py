@@ -182,6 +182,13 @@ class ConfigFile(Strict):
     content: Any = {}
     mode: Annotated[str, StringConstraints(pattern=r"^0[0-7]{3}$")] = "0440"
     variants: dict[Name, Variant] = {}
+    json_logs: dict[str, Any] = Field(default={}, description="laid over content where the site wants logs as JSON")
+
+    @model_validator(mode="after")
+    def _has_keys(self) -> ConfigFile:
+        if self.json_logs and self.format is Format.RAW:
+            raise ValueError("a raw file has no keys that json-logs could say otherwise")
+        return self
 
 
 class Schema(Strict):
@@ -194,13 +201,13 @@ class Schema(Strict):
 
 
 class BootstrapStep(Strict):
-    """One idempotent command of the bootstrap Job.
-
-    A command that names a secret must be a Python program: it is run in process, because others can read the
-    arguments and the environment of a process.
-    """
+    """One idempotent command of the bootstrap Job. Others can read a process's arguments: they hold no secret."""
 
     run: Argv
+    in_process: bool = Field(
+        default=False,
+        description="a Python program, run in the process of the init step: nobody reads what arguments it is given",
+    )
     when: dict[Name, Any] = {}
 
 
@@ -231,12 +238,16 @@ class Periodic(Strict):
     image: Name
     run: Argv | None = None
     rotate: Rotate | None = None
+    config: list[FileName] | None = Field(default=None, description="files the command gets; all when left out")
+    volumes: dict[Name, Volume] = Field(default={}, description="directories the command gets; none is persistent")
     resources: Resources = Resources.model_validate({"memory": "64Mi", "memory-limit": "256Mi", "cpu-limit": "1"})
 
     @model_validator(mode="after")
     def _does_one_thing(self) -> Periodic:
         if (self.run is None) == (self.rotate is None):
             raise ValueError("a periodic task has exactly one of run and rotate")
+        if self.rotate and (self.config is not None or self.volumes):
+            raise ValueError("a rotation reads neither config nor volumes; remove them")
         return self
 
 
@@ -295,6 +306,7 @@ class Spec(Strict):
     """What the service is made of."""
 
     plane: Plane = Plane.CONTROL
+    wanted: bool = Field(default=True, description="whether a site gets it that does not ask for it by name")
     user: User
     needs: Needs = Needs()
     options: dict[Name, Option] = {}

@@ -13,6 +13,7 @@ from kolla_k8s.model.base import Name
 
 Namespace = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
 Cidr = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F:.]+/[0-9]{1,3}$")]
+NodeName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$")]
 Reference = Annotated[str, StringConstraints(pattern=r"^[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)*$")]
 Tag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][-.A-Za-z0-9_]{0,127}$")]
 
@@ -69,6 +70,12 @@ class Network(Strict):
     policies: bool = True
     node_cidrs: list[Cidr] = Field(default=[], description="addresses of nodes, for pods on the host's network")
     api_server: ApiServer = ApiServer()
+
+
+class External(Strict):
+    """A system outside the cluster, as every service that uses it sees it."""
+
+    cidrs: list[Cidr] = Field(default=[], description="where it answers, for NetworkPolicies; none is anywhere")
 
 
 class Gateway(Strict):
@@ -128,6 +135,51 @@ class Expose(Strict):
         return self
 
 
+class Logs(Strict):
+    """How records are written, where the software has a choice; each is one line on stdout or stderr."""
+
+    format: Literal["text", "json"] = "text"
+
+
+class Metrics(Strict):
+    """Who reads the figures of what has some."""
+
+    monitors: bool = Field(default=False, description="make a PodMonitor each; the cluster has Prometheus' operator")
+    from_: dict[str, str] = Field(default={}, description="labels of the namespaces that may read them; none: nobody")
+
+
+class Match(Strict):
+    """Which nodes: exactly one of labels, all of which a node has, and names."""
+
+    labels: Annotated[dict[str, str], Field(min_length=1)] | None = Field(
+        default=None, description="looked up when install runs; a node that comes later is matched by the next one"
+    )
+    names: Annotated[list[NodeName], Field(min_length=1)] | None = Field(
+        default=None, description="names of nodes as Kubernetes knows them, also of those that are yet to come"
+    )
+
+    @model_validator(mode="after")
+    def _is_one_question(self) -> Match:
+        if (self.labels is None) == (self.names is None):
+            raise ValueError("match has exactly one of labels and names; name nodes, or labels that they have")
+        return self
+
+
+class NodeService(Strict):
+    """What a service of the node plane has of its own on some nodes."""
+
+    config: dict[str, Any] = Field(
+        default={}, description="file -> what is laid over it, as in services.NAME.config; null deletes an option"
+    )
+
+
+class Nodes(Strict):
+    """Some nodes, and what services have of their own there."""
+
+    match: Match
+    services: dict[Name, NodeService] = Field(default={}, description="service of the node plane -> what is its own")
+
+
 class Site(Strict):
     """A whole site: presets, then site files in the order given, merged as Helm merges values."""
 
@@ -142,10 +194,17 @@ class Site(Strict):
     region: str = "RegionOne"
     network: Network = Network()
     expose: Expose = Expose()
+    external: dict[Name, External] = Field(default={}, description="systems outside the cluster, such as ceph")
+    logs: Logs = Logs()
+    metrics: Metrics = Metrics()
     priority_class: str = ""
     want: list[Name] = Field(
-        default=[], description="services of the cloud; what they need comes with them; every service when left out"
+        default=[],
+        description="services of the cloud; what they need comes with them; left out: every service but alternatives",
     )
     services: dict[Name, dict[str, Any]] = Field(
-        default={}, description="service -> enabled, and the values of its chart"
+        default={}, description="service -> enabled (true asks for it as want does), and the values of its chart"
+    )
+    nodes: dict[Name, Nodes] = Field(
+        default={}, description="name of our choice -> nodes and what they have of their own; later entries win"
     )

@@ -100,8 +100,16 @@ class Host(Strict):
     network: bool = False
     pid: bool = False
     ipc: bool = False
-    modules: list[str] = Field(default=[], description="checked; node preparation is not compiled yet")
-    sysctls: dict[str, str] = Field(default={}, description="checked; node preparation is not compiled yet")
+    outlive: list[FileName] = Field(
+        default=[],
+        description="programs that run on when the pod ends: their names in /run/kolla-k8s/outlive start them outside",
+    )
+
+    @model_validator(mode="after")
+    def _can_let_go(self) -> Host:
+        if self.outlive and not self.pid:
+            raise ValueError("what outlives the pod is a process of the node: outlive needs pid")
+        return self
 
 
 class Wsgi(Strict):
@@ -152,15 +160,26 @@ class Peers(Strict):
     programs: list[FileName] = Field(default=[], description="programs of ours, found by the processes in /kolla-k8s")
     agent: Name | None = Field(default=None, description="container that decides with the other members' agents")
     writer: bool = Field(default=False, description="clients reach one member at a time: the agents agree which")
+    addresses: bool = Field(
+        default=False,
+        description="each member has an address that stays, for clients that must choose: ${addresses:...}",
+    )
     leave: Argv = Field(default=[], description="run in a member that scaling down is about to take away")
 
 
 class Roll(Strict):
-    """How pods are replaced."""
+    """How pods are replaced. With OnDelete each stays until somebody asks for another, and is told what that costs."""
 
     strategy: Literal["RollingUpdate", "OnDelete"] = "RollingUpdate"
     max_unavailable: Annotated[int, Field(ge=0)] = 0
     parallel: bool = Field(default=False, description="start and stop all members at once (StatefulSet)")
+    costs: Reason | None = Field(default=None, description="what a node has to bear when its pod is made anew")
+
+    @model_validator(mode="after")
+    def _says_what_it_costs(self) -> Roll:
+        if self.strategy == "OnDelete" and self.costs is None:
+            raise ValueError("a pod that changes only when it is deleted says what that costs; add costs")
+        return self
 
 
 class Attachment(Strict):
@@ -171,9 +190,9 @@ class Attachment(Strict):
 
 
 class Metrics(Strict):
-    """Where Prometheus finds the workload's figures."""
+    """Where Prometheus finds the workload's figures; only for software that has them."""
 
-    port: Name
+    port: Name = Field(description="one of the workload's ports, which is then none for clients")
     path: str = "/metrics"
 
 
@@ -202,6 +221,17 @@ class Workload(Container):
     when: dict[Name, Any] = {}
     for_each: Name | None = Field(default=None, description="option (a map) for each key of which the workload exists")
     metrics: Metrics | None = None
+
+    @property
+    def client_ports(self) -> dict[str, int]:
+        """Ports of clients: all but that of figures, which the site opens to whom it wants."""
+        return {name: port for name, port in self.ports.items() if not self.metrics or name != self.metrics.port}
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """Programs of ours that its pods have beside ``init.py``."""
+        of_peers = tuple(self.peers.programs) if self.peers else ()
+        return (*of_peers, "outlive.sh") if self.host and self.host.outlive else of_peers
 
     @model_validator(mode="after")
     def _has_one_process(self) -> Workload:

@@ -16,12 +16,22 @@ from typing import Any
 
 from kolla_k8s.model.catalog import Catalog
 from kolla_k8s.model.plan import GateSpec, Step
-from kolla_k8s.ports import Cluster, KubeObject, Resource
+from kolla_k8s.ports import Cluster, Command, KubeObject, Resource
 
 ON_OPENSTACK = frozenset(
-    {"cinder_volume", "compute_up", "glance_image", "heat_stack", "neutron_network", "nova_cells", "smoke"}
+    {
+        "cinder_volume",
+        "compute_up",
+        "glance_image",
+        "heat_stack",
+        "neutron_agents",
+        "neutron_network",
+        "nova_cells",
+        "smoke",
+    }
 )
 PODS = Resource("", "v1", "pods", "Pod")
+LOGIN = "/etc/kolla-k8s/gate.json"
 LOADER = (
     "import json, sys; length, arguments = json.loads(sys.stdin.readline()); space = {}; "
     "exec(compile(sys.stdin.read(length), 'gate', 'exec'), space); print(space['check'](arguments))"
@@ -69,15 +79,15 @@ async def run_program(
 ) -> GateResult:
     """Run a program of ``gates/`` in a container; its evidence is the last line it says."""
     text = _program(program)
-    header = json.dumps([len(text), {**arguments, "nonce": secrets.token_hex(8)}])
+    header = json.dumps([len(text), {"login": LOGIN, **arguments, "nonce": secrets.token_hex(8)}])
     about = pod["metadata"]
-    command = ["python3", "-c", LOADER]
-    done = await cluster.exec(about["namespace"], about["name"], container, command, f"{header}\n{text}")
+    command = Command(["python3", "-c", LOADER], f"{header}\n{text}")
+    done = await cluster.exec(about["namespace"], about["name"], container, command)
     said = (done.stdout if done.exit_code == 0 else done.stderr or done.stdout).strip().splitlines()
     return GateResult(done.exit_code == 0, said[-1] if said else "no answer")
 
 
-def is_ready(pod: KubeObject) -> bool:
+def is_ready(pod: Mapping[str, Any]) -> bool:
     """Whether kubelet calls a pod ready and nobody has deleted it."""
     conditions = pod.get("status", {}).get("conditions", ())
     is_going = "deletionTimestamp" in pod["metadata"]
@@ -158,8 +168,15 @@ async def _horizon(gates: Gates, step: Step, gate: GateSpec, pods: list[KubeObje
 async def _openstack(gates: Gates, _step: Step, gate: GateSpec, pods: list[KubeObject]) -> GateResult:
     """Programs that look at the cloud through its APIs; the gate's settings are their arguments."""
     program = "openstack" if gate.kind == "openstack-request" else gate.kind.replace("-", "_")
-    nodes = sorted({str(pod["spec"].get("nodeName")) for pod in pods})
+    nodes = {str(pod["spec"].get("nodeName")): _started(pod, gate.workload) for pod in pods}
     return await gates.run(pods[0], gate, program, {**gate.settings, "nodes": nodes})
+
+
+def _started(pod: KubeObject, container: str) -> str:
+    """When a container of a pod was started, in UTC to the second; what was said of its node before is not of it."""
+    statuses = pod["status"].get("containerStatuses") or ()
+    running = (one["state"].get("running") or {} for one in statuses if one["name"] == container)
+    return str(next(running, {}).get("startedAt", "")).removesuffix("Z")
 
 
 Kind = Callable[[Gates, Step, GateSpec, list[KubeObject]], Awaitable[GateResult]]
@@ -175,6 +192,7 @@ KINDS: dict[str, Kind] = {
     "openstack-request": _openstack,
     "mariadb-write-read": _mariadb,
     "memcached-set-get": _memcached,
+    "neutron-agents": _openstack,
     "neutron-metadata": _each_node,
     "neutron-network": _openstack,
     "openvswitch-bridge": _each_node,

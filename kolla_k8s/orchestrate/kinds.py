@@ -17,6 +17,9 @@ CLAIM = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 CONFIG_MAP = Resource("", "v1", "configmaps", "ConfigMap")
 REPLICA_SET = Resource("apps", "v1", "replicasets", "ReplicaSet")
 STATEFUL_SET = Resource("apps", "v1", "statefulsets", "StatefulSet")
+DAEMON_SET = Resource("apps", "v1", "daemonsets", "DaemonSet")
+CONTROLLER_REVISION = Resource("apps", "v1", "controllerrevisions", "ControllerRevision")
+NODE = Resource("", "v1", "nodes", "Node", is_namespaced=False)
 JOB = Resource("batch", "v1", "jobs", "Job")
 
 ALWAYS_WATCHED = (
@@ -27,7 +30,7 @@ ALWAYS_WATCHED = (
     JOB,
     Resource("apps", "v1", "deployments", "Deployment"),
     STATEFUL_SET,
-    Resource("apps", "v1", "daemonsets", "DaemonSet"),
+    DAEMON_SET,
     Resource("", "v1", "services", "Service"),
     Resource("batch", "v1", "cronjobs", "CronJob"),
     Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget"),

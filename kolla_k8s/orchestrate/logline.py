@@ -11,6 +11,7 @@ import asyncio
 import re
 
 from kolla_k8s.errors import KollaK8sError
+from kolla_k8s.orchestrate.records import said
 from kolla_k8s.orchestrate.why import Blocker
 from kolla_k8s.ports import Clock, Cluster
 
@@ -58,8 +59,9 @@ class LogLine:
 
     async def _read(self, namespace: str, pod: str, container: str) -> None:
         try:
-            said = (await self._cluster.logs(namespace, pod, container, lines=1)).strip()
+            lines = said(await self._cluster.logs(namespace, pod, container, lines=1))
         except KollaK8sError:
             return  # the container may be gone by now: its pod will tell
-        self.line = said or self.line
-        self._facts.add((pod, container, re.sub(r"\d+", "", said)))
+        last = lines[-1] if lines else ""
+        self.line = last or self.line
+        self._facts.add((pod, container, re.sub(r"\d+", "", last)))

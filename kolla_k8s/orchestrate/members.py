@@ -11,7 +11,10 @@ from collections.abc import Callable
 from kolla_k8s.errors import RefusedError
 from kolla_k8s.model.plan import LeaveSpec
 from kolla_k8s.orchestrate.kinds import POD
-from kolla_k8s.ports import Cluster, KubeObject
+from kolla_k8s.ports import Cluster, Command, KubeObject
+
+LEAVE_S = 600.0
+"""How long a member may take to leave: each of its queues, or its database, moves first."""
 
 
 async def let_leave(
@@ -24,10 +27,10 @@ async def let_leave(
     """
     labels = f"app.kubernetes.io/name={service},app.kubernetes.io/component={leave.workload}"
     pods = [pod for pod in await cluster.list(POD, namespace, labels=labels) if _ordinal(pod) >= leave.members]
-    gone = []
+    command, gone = Command(leave.command, timeout_s=LEAVE_S), []
     for pod in sorted(pods, key=_ordinal, reverse=True):
         name = pod["metadata"]["name"]
-        done = await cluster.exec(namespace, name, leave.workload, leave.command)
+        done = await cluster.exec(namespace, name, leave.workload, command)
         if done.exit_code:
             said = redact(done.stderr or done.stdout).strip()[-600:]
             raise RefusedError(f"Pod {name}", f"could not leave its cluster: {said}", "mend it, then run this again")

@@ -101,10 +101,12 @@ async def prune_config_maps(
 
 
 async def delete_kept(cluster: Cluster, namespace: str, service: str) -> None:
-    """Delete every ConfigMap that helm was told to keep for a service."""
+    """Delete every ConfigMap that helm was told to keep for a service, or that we made."""
     for item in await cluster.list(CONFIG_MAP, namespace, labels=f"app.kubernetes.io/name={service}"):
-        if KEEP in (item["metadata"].get("annotations") or {}):
-            await cluster.delete(CONFIG_MAP, item["metadata"]["name"], namespace)
+        about = item["metadata"]
+        is_ours = (about.get("labels") or {}).get("app.kubernetes.io/managed-by") == "kolla-k8s"
+        if is_ours or KEEP in (about.get("annotations") or {}):
+            await cluster.delete(CONFIG_MAP, about["name"], namespace)
 
 
 async def delete_data(cluster: Cluster, namespace: str, service: str, secrets: Collection[str]) -> None:

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from kolla_k8s.model.catalog import Catalog, clustered, is_control
+from kolla_k8s.model.node_parts import NodeParts
 from kolla_k8s.model.plan import Action, GateSpec, HelmRequest, LeaveSpec, Plan, Step
 from kolla_k8s.model.service import Service
-from kolla_k8s.ports import Release
+from kolla_k8s.ports import KubeObject, Release
+
+ROLLING = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,7 @@ class Wanted:
         chart_digests: Service -> digest of the chart's content.
         namespaces: ``control`` and ``node`` -> namespace.
         services: Only these are changed, what they need is checked; empty for all.
+        node_parts: Service of the node plane -> what single nodes have of their own.
     """
 
     cloud: str
@@ -37,6 +41,7 @@ class Wanted:
     chart_digests: Mapping[str, str]
     namespaces: Mapping[str, str]
     services: Collection[str] = field(default=())
+    node_parts: Mapping[str, NodeParts] = field(default_factory=dict)
 
 
 def build_plan(wanted: Wanted, releases: Mapping[str, Release]) -> Plan:
@@ -56,10 +61,51 @@ def build_removal(wanted: Wanted, releases: Mapping[str, Release]) -> Plan:
     return Plan(wanted.cloud, wanted.catalog.release, steps)
 
 
+def build_roll(wanted: Wanted, name: str, parts: NodeParts, nodes: Collection[str]) -> Plan:
+    """Plan to make the pods of nodes anew that run what was there before; only of these nodes, if any are named."""
+    reason = "asked to be rolled"
+    gates = _gates(wanted.catalog[name])
+    request = _request(wanted, name)
+    step = Step(name, Action.ROLL, reason, (), request, gates, node_parts=parts, nodes=frozenset(nodes))
+    return Plan(wanted.cloud, wanted.catalog.release, (step,))
+
+
+def restarted(before: Iterable[KubeObject], after: Iterable[KubeObject], *, on_delete: bool = False) -> list[str]:
+    """Workloads whose pods are made anew when one manifest follows the other, as ``Deployment nova-api (2 pods)``.
+
+    Those of an ``OnDelete`` strategy are not among them: their pods stay until somebody rolls them. They are asked for
+    by ``on_delete``, and then alone.
+    """
+    old = _rolling(before, on_delete=on_delete)
+    templates = {(item["kind"], item["metadata"]["name"]): item["spec"].get("template") for item in old}
+    found = []
+    for item in _rolling(after, on_delete=on_delete):
+        kind, name = item["kind"], item["metadata"]["name"]
+        if (kind, name) in templates and templates[kind, name] != item["spec"]["template"]:
+            count = item["spec"].get("replicas")
+            pods = "a pod on each node" if count is None else f"{count} pod{'s' * (count != 1)}"
+            found.append(f"{kind} {name} ({pods})")
+    return sorted(found)
+
+
 def input_digest(chart_digest: str, values: Mapping[str, Any]) -> str:
     """Digest of all that decides what helm would apply; fits a label (32 hex digits)."""
     content = json.dumps([chart_digest, values], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(content.encode()).hexdigest()[:32]
+
+
+def _rolling(manifest: Iterable[KubeObject], *, on_delete: bool) -> Iterator[KubeObject]:
+    for item in manifest:
+        strategy = item.get("spec", {}).get("updateStrategy", {}).get("type")
+        if item["kind"] in ROLLING and (strategy == "OnDelete") is on_delete:
+            yield item
+
+
+def _gates(service: Service) -> tuple[GateSpec, ...]:
+    return tuple(
+        GateSpec(name, gate.kind, gate.workload, gate.settings, float(gate.timeout_s))
+        for name, gate in service.spec.gates.items()
+    )
 
 
 def _step(wanted: Wanted, name: str, releases: Mapping[str, Release], named: Collection[str]) -> Step:
@@ -71,12 +117,9 @@ def _step(wanted: Wanted, name: str, releases: Mapping[str, Release], named: Col
         action, reason = Action.CHECK, "only checked: not among the services named"
     elif name not in named and release is None:
         reason = "not installed, and needed"
-    gates = tuple(
-        GateSpec(gate_name, gate.kind, gate.workload, gate.settings, float(gate.timeout_s))
-        for gate_name, gate in service.spec.gates.items()
-    )
     needs = tuple(need for need in service.spec.needs.start if need in wanted.values)
-    return Step(name, action, reason, needs, request, gates, tuple(_leaves(service, request.values)))
+    leaves = tuple(_leaves(service, request.values))
+    return Step(name, action, reason, needs, request, _gates(service), leaves, wanted.node_parts.get(name))
 
 
 def _leaves(service: Service, values: Mapping[str, Any]) -> Iterator[LeaveSpec]:

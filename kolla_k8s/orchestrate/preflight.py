@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from kolla_k8s.errors import KollaK8sError
-from kolla_k8s.orchestrate.kinds import resource_of
+from kolla_k8s.orchestrate.kinds import NODE, resource_of
 from kolla_k8s.orchestrate.ready import KubeObject
 from kolla_k8s.ports import Cluster, Resource
 
 OLDEST_KUBERNETES = (1, 30)
-NODES = Resource("", "v1", "nodes", "Node", is_namespaced=False)
 CLASSES = Resource("storage.k8s.io", "v1", "storageclasses", "StorageClass", is_namespaced=False)
 REVIEWS = Resource(
     "authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", is_namespaced=False
@@ -71,6 +70,7 @@ async def _rights(cluster: Cluster, namespace: str, items: list[KubeObject]) -> 
     wanted = {(r.group, r.plural, verb) for r in map(resource_of, items) for verb in ("create", "patch", "delete")}
     wanted |= {("", "secrets", verb) for verb in ("get", "list", "create", "update")}
     wanted |= {("", kind, "list") for kind in ("pods", "events")} | {("", "pods/exec", "get")}
+    wanted |= {("apps", "controllerrevisions", "list")}
     missing = []
     for group, plural, verb in sorted(wanted):
         kind, _, part = plural.partition("/")
@@ -125,7 +125,7 @@ def _quoted(names: Iterable[str]) -> str:
 
 
 async def _capacity(cluster: Cluster, items: list[KubeObject]) -> list[Finding]:
-    nodes = [n for n in await cluster.list(NODES) if not n["spec"].get("unschedulable")]
+    nodes = [n for n in await cluster.list(NODE) if not n["spec"].get("unschedulable")]
     findings = []
     for kind, unit, divisor in (("cpu", "cores", 1.0), ("memory", "GiB", 2.0**30)):
         have = sum(quantity(node["status"]["allocatable"][kind]) for node in nodes) / divisor

@@ -23,6 +23,7 @@ class Phase(StrEnum):
     APPLYING = "helm applies"
     COMING_UP = "objects come up"
     GATING = "gates"
+    ROLLING = "nodes are rolled"
     GOING = "pods go"
     GREEN = "green"
     FAILED = "failed"
@@ -54,6 +55,8 @@ class Row:
         lost: Names of the steps whose failure kept this one from being tried.
         repairs: What was gone or failed of an unchanged release, for which it was applied again.
         evidence: Gate -> what it said last.
+        rolled: Nodes whose pod was made anew, in order.
+        old_nodes: Nodes whose pod runs what was there before, until somebody rolls them.
     """
 
     step: Step
@@ -69,6 +72,8 @@ class Row:
     repairs: list[str] = field(default_factory=list)
     evidence: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    rolled: list[str] = field(default_factory=list)
+    old_nodes: list[str] = field(default_factory=list)
 
     @property
     def not_tried_because(self) -> str:
@@ -109,6 +114,7 @@ class Report:
         lines += [f"{names}: not tried, because {why}" for why, names in self._not_tried().items()]
         stopped = [row.step.name for row in self._in(Phase.STOPPED)]
         lines += [f"{', '.join(stopped)}: stopped before it was green"] if stopped else []
+        lines += [old_nodes_line(row.step.name, row.old_nodes) for row in self._in(Phase.GREEN) if row.old_nodes]
         if self.is_green:
             lines.append(f"{len(self.rows)} services green after {self.took_s:.1f} s")
         return "\n".join(lines)
@@ -142,6 +148,8 @@ def row_json(row: Row) -> dict[str, Any]:
         "waits_for": row.waits_for,
         "repairs": list(row.repairs),
         "warnings": list(row.warnings),
+        "rolled": list(row.rolled),
+        "old_nodes": list(row.old_nodes),
         "not_tried_because": row.not_tried_because,
         "cause": None
         if cause is None
@@ -154,6 +162,21 @@ def row_json(row: Row) -> dict[str, Any]:
             "next": cause.command,
         },
     }
+
+
+def old_nodes_line(service: str, nodes: Sequence[str]) -> str:
+    """Line that tells where pods of before run, and how they go."""
+    return f"{service}: pods of before run on {some(nodes)}; `kolla-k8s roll {service}` makes them anew"
+
+
+def some(names: Sequence[str], most: int = 5) -> str:
+    """Name nodes in a line, not all of them when they are many.
+
+    >>> some(["c", "a", "b"], most=2)
+    'a, b and 1 more'
+    """
+    ordered, left = sorted(names), len(names) - most
+    return f"{', '.join(ordered[:most])} and {left} more" if left > 0 else ", ".join(ordered)
 
 
 def failure_lines(row: Row) -> list[str]:

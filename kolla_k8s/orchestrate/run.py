@@ -12,10 +12,11 @@ from collections.abc import Callable
 
 from kolla_k8s.model.plan import Plan
 from kolla_k8s.orchestrate.inventory import Inventory
+from kolla_k8s.orchestrate.means import Means, Shared
 from kolla_k8s.orchestrate.ready import State
 from kolla_k8s.orchestrate.report import DONE, Phase, Report, Row
 from kolla_k8s.orchestrate.slots import Slots
-from kolla_k8s.orchestrate.step import Carrier, Means, Shared
+from kolla_k8s.orchestrate.step import Carrier
 from kolla_k8s.orchestrate.view import view_of
 
 __all__ = ["Means", "execute", "weights"]

@@ -1,4 +1,4 @@
-"""A user's path through an installed cloud: image, flavor, network, port, server, console, ping, and all away again.
+"""A user's path through an installed cloud: from an image to a server that answers, and all away again.
 
 Each step is a small program run in a pod of nova's API, which may speak to all it needs; what it makes is called like
 the run. The cleaning step runs whatever happened before.
@@ -13,13 +13,15 @@ from typing import Any
 
 from kolla_k8s.errors import OutsideError
 from kolla_k8s.orchestrate.gate import PODS, is_ready, run_program
-from kolla_k8s.ports import Clock, Cluster, KubeObject
+from kolla_k8s.ports import Clock, Cluster, Command, KubeObject
 
-STEPS = ("image", "flavor", "network", "port", "server", "console")
+STEPS = ("image", "flavor", "network", "port", "server", "console", "ping", "floating")
 PINGS = 3
 LOOK_S = 20
 """How long one program looks: an exec is no place to wait for long."""
 WAITED = ": not within "
+INSIDE = {"neutron-metadata": "ovnmeta-", "neutron-dhcp": "qdhcp-"}
+"""Services of nodes -> what they call the namespace of a network that they serve."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +58,17 @@ class Smoke:
     async def run(self, tell: Callable[[Passed], None], *, keep: bool = False) -> list[Passed]:
         """Go the whole path, telling of each step; the first red one ends it, and all is cleaned unless kept."""
         passed: list[Passed] = []
-        for step in (*STEPS, "ping"):
+        for step in STEPS:
             passed.append(await self._timed(step))
             tell(passed[-1])
             if not passed[-1].is_green:
                 break
-        if not keep:
-            passed.append(await self._timed("clean"))
-            tell(passed[-1])
+        return passed if keep else [*passed, await self.clean(tell)]
+
+    async def clean(self, tell: Callable[[Passed], None]) -> Passed:
+        """Delete everything that is called like the run, as far as it is there."""
+        passed = await self._timed("clean")
+        tell(passed)
         return passed
 
     async def _timed(self, step: str) -> Passed:
@@ -81,32 +86,41 @@ class Smoke:
             "made": self.made,
             "patience_s": LOOK_S,
         }
-        deadline = self.clock.monotonic() + self.patience_s
+        began = self.clock.monotonic()
+        deadline = began + self.patience_s
         done = await run_program(self.cluster, pod, "api", "smoke", asked)
         while not done.is_green and WAITED in done.evidence and self.clock.monotonic() < deadline:
             done = await run_program(self.cluster, pod, "api", "smoke", asked)
         if not done.is_green:
-            return False, done.evidence
+            waited = f"{WAITED}{self.clock.monotonic() - began:.0f} s"
+            return False, done.evidence.replace(f"{WAITED}{LOOK_S} s", waited)
         found = json.loads(done.evidence)
         self.made.update(found["made"])
         return True, str(found["said"])
 
     async def _ping(self) -> tuple[bool, str]:
-        """Ping the guest from its own network: the namespace of the metadata agent on its host."""
-        labels = "app.kubernetes.io/name=neutron-metadata"
-        pod = await self._pod("node", labels, node=self.made["host"])
-        namespace = f"ovnmeta-{self.made['network']}"
-        command = ["ip", "netns", "exec", namespace, "ping", "-c", str(PINGS), "-W", "5", self.made["address"]]
-        about = pod["metadata"]
-        container = pod["spec"]["containers"][0]["name"]
-        done = await self.cluster.exec(about["namespace"], about["name"], container, command)
-        lines = [line for line in done.stdout.splitlines() if "received" in line]
-        return done.exit_code == 0, lines[0] if lines else (done.stderr.strip() or "no answer")
+        """Ping the guest from its own network: from the namespace of an agent, on its own host if there is one."""
+        said = f"no pod of {' or '.join(INSIDE)} is ready"
+        for service, prefix in INSIDE.items():
+            namespace = f"{prefix}{self.made['network']}"
+            command = ["ip", "netns", "exec", namespace, "ping", "-c", str(PINGS), "-W", "5", self.made["address"]]
+            for pod in await self._pods("node", f"app.kubernetes.io/name={service}"):
+                about, container = pod["metadata"], pod["spec"]["containers"][0]["name"]
+                done = await self.cluster.exec(about["namespace"], about["name"], container, Command(command))
+                if lines := [line for line in done.stdout.splitlines() if "received" in line]:
+                    return done.exit_code == 0, lines[0]
+                said = done.stderr.strip() or "no answer"
+        return False, said
 
-    async def _pod(self, plane: str, labels: str, node: str = "") -> KubeObject:
-        pods = await self.cluster.list(PODS, self.namespaces[plane], labels=labels)
-        ready = [pod for pod in pods if is_ready(pod) and node in ("", pod["spec"].get("nodeName"))]
+    async def _pod(self, plane: str, labels: str) -> KubeObject:
+        ready = await self._pods(plane, labels)
         if not ready:
-            place = f"namespace {self.namespaces[plane]}" + (f", node {node}" if node else "")
+            place = f"namespace {self.namespaces[plane]}"
             raise OutsideError(f"smoke ({place})", f"no pod with {labels} is ready", "see `kolla-k8s status`")
         return ready[0]
+
+    async def _pods(self, plane: str, labels: str) -> list[KubeObject]:
+        """Ready pods, those on the guest's host first."""
+        pods = await self.cluster.list(PODS, self.namespaces[plane], labels=labels)
+        host = self.made.get("host")
+        return sorted(filter(is_ready, pods), key=lambda pod: pod["spec"].get("nodeName") != host)

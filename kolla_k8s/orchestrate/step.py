@@ -7,19 +7,22 @@ ends as a ``Cause`` in the step's row; nothing is raised but what is a bug.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from kolla_k8s.errors import ConflictError, KollaK8sError, RefusedError
-from kolla_k8s.model.plan import Action, GateSpec, Step
+from kolla_k8s.model.node_parts import NodeParts
+from kolla_k8s.model.plan import Action, GateSpec
 from kolla_k8s.orchestrate.evidence import Evidence, short
 from kolla_k8s.orchestrate.gate import GateResult
-from kolla_k8s.orchestrate.inventory import Inventory
 from kolla_k8s.orchestrate.judge import Judge, Judgement, progress_of
+from kolla_k8s.orchestrate.kinds import POD
 from kolla_k8s.orchestrate.logline import LOG_PERIOD_S, LogLine
+from kolla_k8s.orchestrate.means import Shared
 from kolla_k8s.orchestrate.members import let_leave
 from kolla_k8s.orchestrate.mend import (
     apply_remedy,
@@ -28,60 +31,18 @@ from kolla_k8s.orchestrate.mend import (
     delete_unbound_sets,
     prune_config_maps,
 )
-from kolla_k8s.orchestrate.observe import Observer
+from kolla_k8s.orchestrate.nodes import NodePod, ensure_parts, node_pods, to_replace, waits_for_node
 from kolla_k8s.orchestrate.ready import State, assess
+from kolla_k8s.orchestrate.records import said
 from kolla_k8s.orchestrate.report import DONE, Cause, Phase, Row
-from kolla_k8s.orchestrate.slots import Slots
 from kolla_k8s.orchestrate.store import Owner
 from kolla_k8s.orchestrate.view import ReleaseView, view_of
-from kolla_k8s.ports import Clock, Cluster, Helm, KubeObject
+from kolla_k8s.ports import KubeObject
 
 GATE_PERIOD_S = 1.0
+REPLACE_TRIES = 3
 FIRST_GATE_PERIOD_S = 0.5
 LOG_LINES = 15
-
-
-@dataclass(frozen=True, slots=True)
-class Means:
-    """What a run works with.
-
-    Attributes:
-        check: Runs a gate once; an error of the port counts as red.
-        on_change: Called with a row whenever it changed.
-        helm_slots: How many helm processes at once.
-        patience_s: How long a step may show no progress.
-        limit_s: How long the whole run may take.
-        stop: Set when nothing new shall begin and what waits shall end.
-        redact: Hides secrets in what is about to be cut; what is shown whole is redacted where it is shown.
-    """
-
-    helm: Helm
-    cluster: Cluster
-    clock: Clock
-    observer: Observer
-    check: Callable[[Step, GateSpec], Awaitable[GateResult]]
-    on_change: Callable[[Row], None] = lambda _row: None
-    helm_slots: int = 4
-    patience_s: float = 600.0
-    limit_s: float = float("inf")
-    stop: asyncio.Event = field(default_factory=asyncio.Event)
-    redact: Callable[[str], str] = str
-
-
-@dataclass(frozen=True, slots=True)
-class Shared:
-    """What all steps of a run have in common; ``manifests`` grows as steps learn theirs."""
-
-    means: Means
-    slots: Slots
-    inventory: Inventory
-    weights: Mapping[str, int]
-    began_s: float
-    manifests: dict[str, list[KubeObject]] = field(default_factory=dict)
-
-    def now_s(self) -> float:
-        """Seconds since the run began."""
-        return self.means.clock.monotonic() - self.began_s
 
 
 class StepFailedError(Exception):
@@ -116,7 +77,8 @@ class Carrier:
         """Bring the step to its end; the row tells which."""
         row = self._row
         try:
-            await (self._remove() if row.step.action is Action.REMOVE else self._bring_up())
+            work = {Action.REMOVE: self._remove, Action.ROLL: self._roll}
+            await work.get(row.step.action, self._bring_up)()
             self._enter(Phase.GREEN)
         except StoppedError:
             self._enter(Phase.STOPPED)
@@ -160,10 +122,58 @@ class Carrier:
         await self._means.observer.watch_manifest(self._manifest, self._request.namespace)
         self._enter(Phase.COMING_UP)
         await self._objects()
+        if row.step.node_parts is not None and row.step.action is not Action.CHECK:
+            await self._follow_nodes(row.step.node_parts)
         row.objects_ready_s = self._shared.now_s()
         self._enter(Phase.GATING)
-        await _together([self._gate(gate) for gate in row.step.gates])
+        await self._gates()
         row.gate_green_s = self._shared.now_s()
+
+    async def _gates(self) -> None:
+        await _together([self._gate(gate) for gate in self._row.step.gates])
+
+    async def _follow_nodes(self, parts: NodeParts) -> None:
+        """Make pods anew that started with something else of their node's own; those that wait for it are told of."""
+        pods = await node_pods(self._means.cluster, self._request.namespace, parts)
+        due = [pod for pod in pods if pod.has_old_part and not pod.is_on_delete]
+        for some in to_replace(due):
+            await self._replace(some, parts)
+        self._row.old_nodes = sorted({pod.node for pod in pods if pod.is_on_delete and pod.is_due})
+
+    async def _roll(self) -> None:
+        """Make pods anew that run what was there before; each is back, with all gates, before the next one goes."""
+        row, means = self._row, self._means
+        parts, space = row.step.node_parts or NodeParts(row.step.name), self._request.namespace
+        async with self._slot():
+            self._enter(Phase.ROLLING)
+            self._judge = Judge(since=means.observer.store.change, redact=means.redact)
+            self._manifest = self._shared.manifests[row.step.name] = await means.helm.manifest(row.step.name, space)
+        await means.observer.watch_manifest(self._manifest, space)
+        pods = await node_pods(means.cluster, space, parts)
+        for some in to_replace(pod for pod in pods if pod.is_due and pod.node in (row.step.nodes or {pod.node})):
+            await self._replace(some, parts)
+            await self._gates()
+        row.objects_ready_s = row.gate_green_s = self._shared.now_s()
+
+    async def _replace(self, pods: list[NodePod], parts: NodeParts) -> None:
+        """Delete pods and wait for their followers; one that saw an old copy of its node's part is deleted again."""
+        cluster, space = self._means.cluster, self._request.namespace
+        places = {(pod.node, pod.owner) for pod in pods}
+        for _ in range(REPLACE_TRIES):
+            self.raise_if_stopped()
+            for pod in pods:
+                with contextlib.suppress(ConflictError):  # another one stands there already
+                    await cluster.delete(POD, pod.name, space, uid=pod.uid)
+            await self._objects(partial(waits_for_node, self._means.observer.store, self._owner, pods))
+            now = await node_pods(cluster, space, parts)
+            pods = [pod for pod in now if pod.is_due and (pod.node, pod.owner) in places]
+            if not pods:
+                self._row.rolled += sorted({node for node, _ in places})
+                self._means.on_change(self._row)
+                return
+        message = f"came up {REPLACE_TRIES} times with what was there before"
+        command = f"kubectl -n {space} get configmap {parts.name}"
+        raise StepFailedError(Cause(f"Pod {pods[0].name} on node {pods[0].node}", "old", message, command))
 
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:
@@ -179,6 +189,8 @@ class Carrier:
         An unchanged one is left alone, unless something of it failed or is gone; a step that is only a check, always.
         """
         step, means, space = self._row.step, self._means, self._request.namespace
+        if step.node_parts is not None and step.action is not Action.CHECK:
+            await ensure_parts(means.cluster, space, step.node_parts)
         self._judge = Judge(since=means.observer.store.change, redact=means.redact)
         if step.action is Action.CHECK:
             return await means.helm.manifest(self._request.release, space)
@@ -209,19 +221,23 @@ class Carrier:
                 raise
         return await self._means.helm.upgrade_install(self._request)
 
-    async def _objects(self) -> None:
-        """Wait until every object is ready; raises the first cause that is proven, or that nothing moves any more."""
+    async def _objects(self, misses: Callable[[], str] = str) -> None:
+        """Wait until every object is ready; raises the first cause that is proven, or that nothing moves any more.
+
+        ``misses`` names what must be there besides; empty when nothing is missing.
+        """
         self._progress_s = self._means.clock.monotonic()
         while True:
             news = self._means.observer.news(self._owner)
             view, judgement = self._look()
-            if judgement.state is State.READY:
+            missing = misses() if judgement.state is State.READY else ""
+            if judgement.state is State.READY and not missing:
                 news.cancel()
                 self._row.waits_for, self._row.warnings = "", []
                 return
             self._note_progress(progress_of(view) | self._log.facts())
             await self._raise_if_failed(judgement)
-            waits_for = self._tell(judgement)
+            waits_for = self._tell(judgement, missing)
             for proof in judgement.remedies:
                 await apply_remedy(self._means.cluster, proof, self._means.clock.wall())
             left_s = min(self._left_s(waits_for), judgement.next_look_s or float("inf"))
@@ -236,11 +252,11 @@ class Carrier:
         if judgement.cause is not None:
             raise StepFailedError(await self._cause(judgement.cause))
 
-    def _tell(self, judgement: Judgement) -> str:
+    def _tell(self, judgement: Judgement, missing: str) -> str:
         """Show what the step waits for, in the words of its own log where it has one."""
         self._log.follow(judgement.blocker, self._request.namespace)
         line = short(self._means.redact(self._log.line))
-        waits_for = str(judgement.blocker.with_log(line)) if judgement.blocker else ""
+        waits_for = str(judgement.blocker.with_log(line)) if judgement.blocker else missing
         self._show(waits_for, [f"{one.place}: {one.reason}: {one.message}" for one in judgement.warnings])
         return waits_for
 
@@ -285,7 +301,7 @@ class Carrier:
         clock, row = self._means.clock, self._row
         deadline_s, period_s = clock.monotonic() + gate.timeout_s, FIRST_GATE_PERIOD_S
         while True:
-            result = await self._ask(gate, deadline_s - clock.monotonic())
+            result = await self._ask(gate, deadline_s - clock.monotonic(), row.evidence.get(gate.name, ""))
             row.evidence[gate.name] = result.evidence
             if result.is_green:
                 return
@@ -298,14 +314,14 @@ class Carrier:
             await self._wait(self._never(), period_s)
             period_s = GATE_PERIOD_S
 
-    async def _ask(self, gate: GateSpec, seconds: float) -> GateResult:
-        """Check a gate once within that time; no answer is red."""
+    async def _ask(self, gate: GateSpec, seconds: float, before: str) -> GateResult:
+        """Check a gate once within that time; no answer is red, and what it said before stays said."""
         asking = asyncio.ensure_future(self._means.check(self._row.step, gate))
         try:
             await self._wait(asking, seconds)
         except KollaK8sError as error:
             return GateResult(is_green=False, evidence=str(error))
-        return asking.result() if asking.done() else GateResult(is_green=False, evidence="no answer")
+        return asking.result() if asking.done() else GateResult(is_green=False, evidence=before or "no answer")
 
     def _never(self) -> asyncio.Future[None]:
         return asyncio.get_running_loop().create_future()
@@ -324,7 +340,7 @@ class Carrier:
             )
         except KollaK8sError as error:
             text = f"(its log cannot be read: {error})"
-        return tuple(text.strip().splitlines())
+        return said(text)[-LOG_LINES:]
 
     def _show(self, waits_for: str, warnings: list[str]) -> None:
         row = self._row

@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
 from kolla_k8s.errors import Problem, UserFilesError
-from kolla_k8s.model.known_options import Known
+from kolla_k8s.model.catalog import Catalog
 from kolla_k8s.model.site import Site
 from kolla_k8s.site.merge import Layers
+from kolla_k8s.site.nodes import node_problems
 from kolla_k8s.site.options import set_document
+from kolla_k8s.site.problems import Charts, place_of, schema_problems, spell, unknown_options
 from kolla_k8s.suggest import did_you_mean
 from kolla_k8s.yamlio import Document, Keys, load, problems_from_pydantic
 
@@ -38,20 +39,25 @@ class LoadedSite:
         return said
 
     def is_enabled(self, service: str) -> bool:
-        """Whether a service is part of the cloud; it is unless the site says no."""
+        """Whether a service may be part of the cloud; it may unless the site says no."""
         return bool(self.site.services.get(service, {}).get("enabled", True))
+
+    def wants(self, catalog: Catalog) -> set[str]:
+        """What the cloud is made of: what the site asks for, or else what it gets unasked, and what all that needs."""
+        asked = {name for name, said in self.site.services.items() if said.get("enabled")}
+        asked |= set(self.site.want) or {name for name, each in catalog.services.items() if each.spec.wanted}
+        return catalog.with_needs(asked, {name for name in catalog.services if self.is_enabled(name)})
 
     def place_of_enabled(self, service: str) -> str:
         """Where it was said last whether a service is part of the cloud."""
-        return _place(self.layers, ("services", service, "enabled"))
+        return place_of(self.layers, ("services", service, "enabled"))
 
 
 def load_site(
     files: Sequence[Path],
     sets: Sequence[str],
     presets: Path,
-    schemas: Mapping[str, Mapping[str, Any]],
-    options: Mapping[str, Mapping[str, Known]],
+    charts: Charts,
 ) -> LoadedSite:
     """Load, merge and check a site.
 
@@ -59,8 +65,7 @@ def load_site(
         files: Site files, the first one least important.
         sets: ``--set`` arguments, laid over the files.
         presets: Folder of preset files.
-        schemas: Service -> JSON Schema of its chart's values; its keys are the known services.
-        options: Service -> file -> the options that its release knows.
+        charts: What is known of the services that a site may speak of.
 
     Raises:
         UserFilesError: With all problems.
@@ -73,9 +78,10 @@ def load_site(
     for document in [*_presets(named, presets, documents), *documents]:
         layers.add(document)
     services = layers.data.get("services")
-    problems = list(_service_problems(services, layers, schemas)) if isinstance(services, dict) else []
-    problems += _unknown_wants(layers, schemas)
-    problems += _unknown_options(layers, services, options) if isinstance(services, dict) else []
+    problems = list(_service_problems(services, layers, charts)) if isinstance(services, dict) else []
+    problems += _unknown_wants(layers, charts.schemas)
+    problems += _unknown_externals(layers, charts.schemas)
+    problems += node_problems(layers, charts)
     try:
         site = Site.model_validate(layers.data)
     except ValidationError as error:
@@ -140,26 +146,26 @@ class _Pointing(Document):
         return self.documents[0].place(()) if self.documents else self.name
 
 
-def _service_problems(
-    services: Mapping[str, Any], layers: Layers, schemas: Mapping[str, Mapping[str, Any]]
-) -> Iterable[Problem]:
+def _service_problems(services: Mapping[str, Any], layers: Layers, charts: Charts) -> Iterable[Problem]:
+    schemas = charts.schemas
     for name, knobs in services.items():
         if not isinstance(knobs, dict):
             continue
         path: Keys = ("services", name)
         if name not in schemas:
             yield Problem(
-                _place(layers, path), _spell(path), f'no service is called "{name}"', did_you_mean(name, schemas)
+                place_of(layers, path), spell(path), f'no service is called "{name}"', did_you_mean(name, schemas)
             )
             continue
         if not isinstance(knobs.get("enabled", True), bool):
             yield Problem(
-                _place(layers, (*path, "enabled")),
-                _spell((*path, "enabled")),
+                place_of(layers, (*path, "enabled")),
+                spell((*path, "enabled")),
                 "is neither true nor false",
                 "write one of them",
             )
-        yield from _schema_problems(layers, path, knobs, schemas[name])
+        yield from schema_problems(layers, path, knobs, schemas[name])
+        yield from unknown_options(layers, (*path, "config"), knobs.get("config"), charts.options.get(name, {}))
 
 
 def _unknown_wants(layers: Layers, known: Mapping[str, Any]) -> Iterable[Problem]:
@@ -168,78 +174,17 @@ def _unknown_wants(layers: Layers, known: Mapping[str, Any]) -> Iterable[Problem
         if isinstance(name, str) and name not in known:
             path: Keys = ("want", number)
             yield Problem(
-                _place(layers, path), _spell(path), f'no service is called "{name}"', did_you_mean(name, known)
+                place_of(layers, path), spell(path), f'no service is called "{name}"', did_you_mean(name, known)
             )
 
 
-def _unknown_options(
-    layers: Layers, services: Mapping[str, Any], options: Mapping[str, Mapping[str, Known]]
-) -> Iterable[Problem]:
-    """Options that nobody would read."""
-    for name, files in options.items():
-        knobs = services.get(name)
-        said = knobs.get("config") if isinstance(knobs, dict) else None
-        if not isinstance(said, dict):
-            continue
-        for file, known in files.items():
-            for section, option, names in known.unknown(said.get(file)):
-                path: Keys = ("services", name, "config", file, section, *([option] if option else []))
-                fact = f'[{section}] has no option "{option}"' if option else f'there is no section "{section}"'
-                yield Problem(_place(layers, path), _spell(path), fact, did_you_mean(option or section, names))
-
-
-def _schema_problems(
-    layers: Layers, path: Keys, knobs: Mapping[str, Any], schema: Mapping[str, Any]
-) -> Iterable[Problem]:
-    given = _without_nulls({key: value for key, value in knobs.items() if key != "enabled"})
-    for error in Draft202012Validator(schema).iter_errors(given):
-        where = (*path, *error.absolute_path)
-        if error.validator == "additionalProperties":
-            known = set(error.schema.get("properties", {}))
-            for key in sorted(set(error.instance) - known):
-                here = (*where, key)
-                yield Problem(_place(layers, here), _spell(here), f'unknown key "{key}"', did_you_mean(key, known))
-        else:
-            yield Problem(_place(layers, where), _spell(where), *_said(error))
-
-
-def _said(error: Any) -> tuple[str, str]:
-    value = error.instance
-    match error.validator:
-        case "type":
-            wanted = error.validator_value
-            kinds = wanted if isinstance(wanted, str) else " or ".join(wanted)
-            return f"{value!r} is no {kinds}", "correct the value"
-        case "minimum" | "maximum":
-            word = "least" if error.validator == "minimum" else "most"
-            return f"{value} is not possible", f"at {word} {error.validator_value}"
-        case "not" if "multipleOf" in error.validator_value:
-            return f"{value} members cannot decide by majority", f"take {value - 1} or {value + 1}"
-        case "enum":
-            return f"{value!r} is no choice", "known: " + ", ".join(map(str, error.validator_value))
-        case "pattern":
-            return f"{value!r} does not match {error.validator_value}", "correct the value"
-        case _:
-            return str(error.message)[:200], "correct the value"
-
-
-def _without_nulls(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
-    return value
-
-
-def _place(layers: Layers, path: Keys) -> str:
-    """Where a path, or else the first thing below or the nearest above it, was said last."""
-    while path:
-        if said := layers.history.get(path):
-            return said[-1].place
-        below = [said for known, said in layers.history.items() if known[: len(path)] == path]
-        if below:
-            return below[0][-1].place
-        path = path[:-1]
-    return "site"
-
-
-def _spell(path: Keys) -> str:
-    return "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in path).lstrip(".")
+def _unknown_externals(layers: Layers, schemas: Mapping[str, Mapping[str, Any]]) -> Iterable[Problem]:
+    """Systems outside that no service talks to."""
+    parts = (schema.get("properties", {}).get("external", {}).get("properties", {}) for schema in schemas.values())
+    known = {name for part in parts for name in part}
+    said = layers.data.get("external")
+    for name in said if isinstance(said, dict) else ():
+        if name not in known:
+            path: Keys = ("external", name)
+            fact = f'no service talks to a system called "{name}"'
+            yield Problem(place_of(layers, path), spell(path), fact, did_you_mean(name, known))

@@ -6,11 +6,15 @@ from typing import Any
 
 from kolla_k8s.model.catalog import Catalog, clustered
 from kolla_k8s.site.load import LoadedSite
+from kolla_k8s.site.merge import overlaid
 
 
 def chart_values(loaded: LoadedSite, catalog: Catalog, service: str) -> dict[str, Any]:
     """Values of a service's chart: only what differs from its defaults, so that defaults stay the chart's own."""
-    return {"global": _shared(loaded, catalog, service), **loaded.values(service)}
+    said = loaded.site.external
+    external = {name: said[name].model_dump() for name in catalog[service].spec.external if name in said}
+    base = {"global": _shared(loaded, catalog, service), **({"external": external} if external else {})}
+    return overlaid(base, loaded.values(service))
 
 
 def _shared(loaded: LoadedSite, catalog: Catalog, service: str) -> dict[str, Any]:
@@ -35,6 +39,8 @@ def _shared(loaded: LoadedSite, catalog: Catalog, service: str) -> dict[str, Any
             "ports": [{"port": port, "protocol": "TCP"} for port in api.ports],
         },
         "expose": _expose(loaded),
+        "logs": {"format": site.logs.format},
+        "metrics": {"monitors": site.metrics.monitors, "from": dict(site.metrics.from_)},
         "priorityClass": site.priority_class,
     }
 

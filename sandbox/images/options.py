@@ -26,10 +26,18 @@ LISTS = {
     "cinder": ("cinder-api", ["/cinder/tools/config/cinder-config-generator.conf"]),
     "heat": ("heat-api", ["/heat/etc/heat/heat-config-generator.conf"]),
     **{
-        name: ("neutron-server", [f"/neutron/etc/oslo-config-generator/{file}" for file in files])
+        name: (
+            "neutron-server",
+            [f"/neutron/etc/oslo-config-generator/{f}" if f.endswith((".conf", ".ini")) else f for f in files],
+        )
         for name, files in {
             "neutron": ["neutron.conf", "ml2_conf.ini"],
-            "neutron-metadata": ["neutron.conf", "neutron_ovn_metadata_agent.ini", "metadata_agent.ini"],
+            "neutron-metadata": [
+                "neutron.conf",
+                "neutron_ovn_metadata_agent.ini",
+                "metadata_agent.ini",
+                "neutron.ml2.ovn",
+            ],
             "neutron-l3": ["neutron.conf", "l3_agent.ini"],
             "neutron-dhcp": ["neutron.conf", "dhcp_agent.ini"],
             "neutron-ovs": ["neutron.conf", "openvswitch_agent.ini"],
@@ -65,12 +73,13 @@ def mounted(image: str) -> Iterator[str]:
         subprocess.run(["podman", "image", "unmount", name], env=environment, capture_output=True, check=False)
 
 
-def _asked(root: str, file: str) -> Iterator[tuple[str, set[str]]]:
-    """``oslo-config-generator``'s answer: each section with the names it takes."""
-    command = [f"{VENV}/oslo-config-generator", "--config-file", file, "--format", "json", "--output-file", ""]
+def _asked(root: str, asked: str) -> Iterator[tuple[str, set[str]]]:
+    """``oslo-config-generator``'s answer about a file or a namespace: each section with the names it takes."""
+    about = "--config-file" if asked.startswith("/") else "--namespace"
+    command = [f"{VENV}/oslo-config-generator", about, asked, "--format", "json", "--output-file", ""]
     done = subprocess.run(["chroot", root, *command], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"{file}: {done.stderr[-500:]}")
+        raise RuntimeError(f"{asked}: {done.stderr[-500:]}")
     for section, about in json.loads(done.stdout)["options"].items():
         yield section, set(_names(about))
 

@@ -31,7 +31,8 @@ class Image:
     Attributes:
         sdist: Project and version on PyPI of the series, for images with a service's code.
         base: Section of kolla-build's configuration that takes the sdist.
-        group: Images that are made together: ``control`` for every run, ``compute`` for a cloud that boots servers.
+        group: Images that are made together: ``control`` for every run, ``compute`` for a cloud that boots servers,
+            ``ovs`` for Open vSwitch's agents in OVN's place.
     """
 
     name: str
@@ -52,7 +53,7 @@ SERVICES = {
     "cinder": ("api", "backup", "scheduler", "volume"),
     "glance": ("api",),
     "heat": ("api", "api-cfn", "engine"),
-    "neutron": ("dhcp-agent", "l3-agent", "metadata-agent", "openvswitch-agent", "ovn-agent", "server"),
+    "neutron": ("metadata-agent", "ovn-agent", "server"),
     "nova": ("api", "compute", "conductor", "novncproxy", "scheduler"),
     "placement": ("api",),
 }
@@ -78,6 +79,10 @@ IMAGES = (
     ),
     Image("horizon", sdist="horizon==26.0.0", base="horizon", group="compute"),
     *(Image(name, group="compute") for name in FROM_DEBIAN),
+    *(
+        Image(f"neutron-{part}-agent", sdist=SDISTS["neutron"], base="neutron-base", group="ovs")
+        for part in ("dhcp", "l3", "openvswitch")
+    ),
 )
 
 

@@ -36,7 +36,7 @@ def test_help_names_every_command_with_an_example():
     """
     said = run("--help").stdout
 
-    for command in ("gen-charts", "plan", "install", "status", "why", "uninstall", "check", "publish"):
+    for command in ("gen-charts", "plan", "install", "status", "why", "uninstall", "check", "publish", "graph"):
         assert command in said
         assert "Example: kolla-k8s" in " ".join(run(command, "--help").stdout.split())
 
@@ -193,6 +193,19 @@ def test_named_service_that_is_disabled_is_exit_2(command, tmp_path):
     )
 
 
+def test_named_service_that_nobody_asked_for_is_exit_2(tmp_path):
+    """
+    An alternative, or what want leaves out, is no part of this cloud.
+    """
+    site = tmp_path / "site.yaml"
+    site.write_text("apiVersion: kolla-k8s.io/v1\nkind: Site\n")
+
+    done = run("plan", "neutron-dhcp", "--values", str(site), "--kubeconfig", str(tmp_path / "none"))
+
+    assert 2 == done.returncode
+    assert '"neutron-dhcp" is named, and not asked for; enable it in the site file, or leave it out' in done.stderr
+
+
 @pytest.mark.parametrize("command", ["status", "uninstall"])
 def test_disabled_service_can_still_be_looked_at_and_removed(command, tmp_path):
     """
@@ -205,3 +218,42 @@ def test_disabled_service_can_still_be_looked_at_and_removed(command, tmp_path):
     )
 
     assert 3 == done.returncode, done.stderr
+
+
+def test_graph_of_a_site_holds_what_the_site_has():
+    """
+    The small site has four services; Keystone needs two of them.
+    """
+    drawn = run("graph", "--values", SITE)
+
+    assert ["mariadb", "memcached", "rabbitmq", "keystone   mariadb, memcached"] == drawn.stdout.splitlines()
+
+
+def test_preset_can_say_what_a_site_is_made_of(tmp_path):
+    """
+    What boots servers comes with all that it needs, and nothing else.
+    """
+    site = tmp_path / "site.yaml"
+    site.write_text("apiVersion: kolla-k8s.io/v1\nkind: Site\npresets: [all-in-one, compute]\n")
+
+    names = {line.split()[0] for line in run("graph", "--values", str(site)).stdout.splitlines()}
+
+    assert {"keystone", "neutron", "neutron-metadata", "nova", "nova-compute", "libvirt", "ovn-controller"} <= names
+    assert set() == names & {"cinder", "heat", "horizon"}
+
+
+def test_password_that_no_service_could_use_is_refused_with_its_place(tmp_path):
+    """
+    Before anything is created: oslo.messaging leaves a / as it is in the address of a broker.
+    """
+    file = tmp_path / "secrets.yaml"
+    file.write_text('cinder-secrets:\n  messaging-password: "a/b"\n  database-password: "a/b"\n  mine: x\n')
+
+    done = run("secrets", "init", "--values", str(ROOT / "values/sites/all-in-one.yaml"), "--from", str(file))
+
+    assert 2 == done.returncode
+    fact = "holds a /, which oslo.messaging cannot say in an address; choose another one"
+    assert [
+        f"{file}:2:3: cinder-secrets.messaging-password: {fact}",
+        f"{file}:4:3: cinder-secrets.mine: no chart expects this secret; remove it",
+    ] == done.stderr.splitlines()

@@ -14,8 +14,8 @@ import struct
 import sys
 
 CALLS = {
-    "x86_64": {"fsync": 74, "renameat2": 316, "unlinkat": 263},
-    "aarch64": {"fsync": 82, "renameat2": 276, "unlinkat": 35},
+    "x86_64": {"link": 86, "renameat2": 316, "unlinkat": 263},
+    "aarch64": {"link": 37, "renameat2": 276, "unlinkat": 35},
 }.get(platform.machine(), {})
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _FILTER = 38, 22, 2
 _LOAD, _EQUAL, _RETURN = 0x20, 0x15, 0x06

@@ -12,7 +12,7 @@ import pytest
 
 from kolla_k8s.adapters.kube import KubeCluster, connect
 from kolla_k8s.errors import ConflictError, OutsideError
-from kolla_k8s.ports import Resource
+from kolla_k8s.ports import Command, Resource
 from tests.cluster.proxy import Asked, Fault, Moment, Proxy, Rule
 from tests.cluster.world import World
 
@@ -179,7 +179,7 @@ async def test_exec_reaches_the_server_and_its_refusal_comes_back(cluster: KubeC
     """
     A websocket is passed on: the server itself says that there is no such pod.
     """
-    done = await cluster.exec("default", "nothing", "nothing", ["true"])
+    done = await cluster.exec("default", "nothing", "nothing", Command(["true"]))
 
     assert (-1, "the pod is not there") == (done.exit_code, done.stderr)
 

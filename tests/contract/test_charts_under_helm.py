@@ -12,7 +12,8 @@ import pytest
 
 from kolla_k8s.compile.render import render_chart
 from kolla_k8s.yamlio import manifest
-from tests.unit.compile.defined import DEPLOYMENT, LISTENING, a_definition, files_of
+from tests.conftest import catalog_of
+from tests.unit.compile.defined import DEPLOYMENT, LISTENING, a_definition, write
 
 pytestmark = pytest.mark.helm
 CHARTS = Path(__file__).parents[2] / "charts"
@@ -75,7 +76,11 @@ def test_rights_are_few():
 
 
 def pods(name):
-    for item in objects(name):
+    return pods_of(objects(name))
+
+
+def pods_of(items):
+    for item in items:
         spec = item.get("spec", {})
         template = spec.get("jobTemplate", {}).get("spec", spec).get("template")
         if template:
@@ -193,19 +198,24 @@ def test_misspelt_value_is_refused_by_the_chart_itself():
     assert "replicaz" in done.stderr
 
 
+def compiled(catalog, name, folder, *options):
+    """Objects of a chart that is not among the committed ones."""
+    for path, text in render_chart(catalog, name).files.items():
+        target = folder / name / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+    command = ["helm", "template", name, str(folder / name), *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert 0 == done.returncode, done.stderr
+    return manifest(done.stdout)
+
+
 def test_charts_of_later_issues_render(wide, tmp_path):
     """
     Nova, its compute node, OVN and Octavia give templates that helm accepts.
     """
     for name in ("nova", "nova-compute", "ovn", "octavia"):
-        for path, text in render_chart(wide, name).files.items():
-            target = tmp_path / name / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(text)
-        command = ["helm", "template", name, str(tmp_path / name)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert 0 == done.returncode, done.stderr
-        for item in manifest(done.stdout):
+        for item in compiled(wide, name, tmp_path):
             kubernetes_validate.validate(item, "1.34", strict=True)
 
 
@@ -218,20 +228,37 @@ def test_switched_off_workload_is_gone_and_each_cell_has_its_own(tmp_path):
         "cells": {"default": {"cell1": {}}, "help": "what hosts are sorted into"},
     }
     workloads = {"proxy": {**LISTENING, "when": {"console": "vnc"}}, "conductor": {**DEPLOYMENT, "for-each": "cells"}}
-    (tmp_path / "definitions").mkdir()
-    (tmp_path / "chart").mkdir()
-    for path, text in files_of(
-        tmp_path / "definitions", "cells", a_definition("cells", options=options, workloads=workloads)
-    ).items():
-        target = tmp_path / "chart" / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text)
+    catalog = catalog_of(write(tmp_path, a_definition("cells", options=options, workloads=workloads)))
     said = ["--set", "options.console=none", "--set-json", 'options.cells={"cell1": {}, "cell2": {}}']
-    command = ["helm", "template", "cells", str(tmp_path / "chart"), *said]
-    items = manifest(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    items = compiled(catalog, "cells", tmp_path, *said)
     names = {item["metadata"]["name"] for item in items if item["kind"] == "Deployment"}
 
     assert {"cells-conductor-cell1", "cells-conductor-cell2"} == names
+
+
+def test_periodic_command_runs_with_the_files_of_its_service(tmp_path):
+    """
+    Written by an init step, which waits for the bootstrap as those of workloads do and alone holds token and secrets.
+    """
+    listed = a_definition(
+        "one",
+        bootstrap={"image": "memcached", "steps": {"fill": {"run": ["fill"]}}},
+        config={"a.conf": {"path": "/etc/a.conf", "format": "raw", "content": "${secret:own}"}},
+        secrets={"own": {"kind": "password"}},
+        periodic={"clean": {"schedule": "0 * * * *", "image": "memcached", "run": ["clean"]}},
+    )
+    items = compiled(catalog_of(write(tmp_path, listed)), "one", tmp_path)
+    pods = dict(pods_of(items))
+    (prepare,), (task,) = pods["CronJob"]["initContainers"], pods["CronJob"]["containers"]
+    told, other = (
+        {e["name"]: e.get("value") for e in p["env"]} for p in (prepare, *pods["Deployment"]["initContainers"])
+    )
+
+    assert ["/etc/a.conf"] == [mount["mountPath"] for mount in task["volumeMounts"] if "subPath" in mount]
+    assert told["BOOTSTRAP_DIGEST"] == other["BOOTSTRAP_DIGEST"]
+    assert "one" == pods["CronJob"]["serviceAccountName"]
+    assert {"token", "secrets-prepare"} <= {mount["name"] for mount in prepare["volumeMounts"]}
+    assert {"tmp", "rendered"} == {mount["name"] for mount in task["volumeMounts"]}
 
 
 @pytest.mark.parametrize(("agent", "waits"), [("ovn", True), ("openvswitch", False)])
@@ -250,3 +277,81 @@ def test_need_of_an_option_is_waited_for_only_with_it(agent, waits):
     assert 9000 == about["options"]["mtu"]
     assert waits is ("ovn" in about["files"]["ml2_conf.ini"]["content"])
     assert waits is ("ovn-maintenance-worker" in pods)
+
+
+def test_choice_reaches_every_file_that_has_a_variant_for_it():
+    """
+    Neutron's two files have variants of the same names.
+    """
+    switched, usual = (rendered("neutron", "--set", f"options.agent={agent}") for agent in ("openvswitch", "ovn"))
+
+    assert "qos,router,trunk" in switched
+    assert "openvswitch,l2population" in switched
+    assert "enable_traditional_dhcp" not in switched
+    assert "enable_traditional_dhcp" in usual
+    assert "ovn_nb_connection" in usual
+
+
+def test_figures_of_rabbitmq_reach_whom_the_site_names():
+    """
+    Nobody otherwise; a PodMonitor only where the cluster knows such things.
+    """
+    asked = ["--set", "global.metrics.monitors=true,global.metrics.from.team=watch"]
+    quiet, told = objects("rabbitmq"), objects("rabbitmq", *asked)
+    [monitor] = [item for item in told if item["kind"] == "PodMonitor"]
+    [policy] = [item for item in told if item["metadata"]["name"] == "rabbitmq-metrics" and item != monitor]
+    [pods] = [item["spec"]["template"] for item in told if item["kind"] == "StatefulSet"]
+
+    assert len(quiet) + 2 == len(told)
+    assert [{"port": "prometheus", "path": "/metrics"}] == monitor["spec"]["podMetricsEndpoints"]
+    assert {"team": "watch"} == policy["spec"]["ingress"][0]["from"][0]["namespaceSelector"]["matchLabels"]
+    assert [15692] == [port["port"] for port in policy["spec"]["ingress"][0]["ports"]]
+    assert "15692" == pods["metadata"]["annotations"]["prometheus.io/port"]
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= pods["metadata"]["labels"].items()
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "path", "value"),
+    [
+        ("nova", "nova.conf", ["DEFAULT", "use_json"], True),
+        ("nova", "nova-cell.conf", ["DEFAULT", "use_json"], True),
+        ("nova", "api-uwsgi.ini", ["uwsgi", "logger"], ["oslo stdio:", "own stdio:"]),
+        ("rabbitmq", "rabbitmq.conf", ["log.console.formatter"], "json"),
+        ("horizon", "settings.json", ["LOGGING", "formatters", "line", "()"], "oslo_log.formatters.JSONFormatter"),
+    ],
+)
+def test_logs_are_json_where_the_site_wants_it(name, file, path, value):
+    """
+    By one value for all charts; without it nothing of it is in the pods' files.
+    """
+
+    def contents(*options):
+        for item in objects(name, *options):
+            if item["kind"] == "ConfigMap" and "data" in item:
+                about = json.loads(item["data"]["pod.json"]).get("files", {}).get(file)
+                if about and about.get("sections", path)[0] == path[0]:
+                    assert "json_logs" not in about
+                    yield about["content"]
+
+    def found(content):
+        for key in path:
+            content = content.get(key) or {}
+        return content
+
+    assert {True} == {value == found(content) for content in contents("--set", "global.logs.format=json")}
+    assert {True} == {{} == found(content) for content in contents()}
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_each_northbound_database_has_an_address_that_stays(count):
+    """
+    Its Service selects its own pod and no other.
+    """
+    services = (item for item in objects("ovn", "--set", f"workloads.nb.replicas={count}") if item["kind"] == "Service")
+    key = "statefulset.kubernetes.io/pod-name"
+
+    chosen = {
+        item["metadata"]["name"]: item["spec"]["selector"][key] for item in services if key in item["spec"]["selector"]
+    }
+
+    assert {f"ovn-{number}": f"ovn-nb-{number}" for number in range(count)} == chosen

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kolla_k8s.errors import AlreadyExistsError, ConflictError, OutsideError
-from kolla_k8s.ports import Cluster, KubeObject, Resource, WatchEvent
+from kolla_k8s.ports import Cluster, Command, KubeObject, Resource, WatchEvent
 
 CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
 SECRETS = Resource("", "v1", "secrets", "Secret")
@@ -314,7 +314,7 @@ async def test_exec_and_logs_say_that_the_pod_is_not_there(cluster: Cluster, spa
     """
     A gate in a pod that has just gone is red, with a reason; it ends no run.
     """
-    done = await cluster.exec(space, "gone", "main", ["true"])
+    done = await cluster.exec(space, "gone", "main", Command(["true"]))
 
     assert -1 == done.exit_code
     assert "not" in done.stderr

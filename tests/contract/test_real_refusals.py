@@ -14,7 +14,7 @@ from kolla_k8s.adapters.kube import connect
 from kolla_k8s.adapters.words import UnreachableError
 from kolla_k8s.errors import ConflictError, OutsideError, RefusedError
 from kolla_k8s.model.plan import HelmRequest
-from kolla_k8s.ports import Cluster, Resource
+from kolla_k8s.ports import Cluster, Command, Resource
 from sandbox.control_plane import ControlPlane
 from tests.contract.conftest import NAMESPACES, Greeter
 
@@ -191,7 +191,7 @@ async def test_exec_without_the_right_is_an_error(nobody: Path, space: str) -> N
     """
     async with connect(str(nobody), None) as cluster:
         with pytest.raises(OutsideError, match="does not allow exec"):
-            await cluster.exec(space, "p", "c", ["true"])
+            await cluster.exec(space, "p", "c", Command(["true"]))
 
 
 async def test_server_names_the_user(nobody: Path, space: str) -> None:
@@ -234,7 +234,7 @@ async def test_looking_is_no_mutation(cluster: Cluster, space: str, plane: Contr
     """
     Gates and logs leave no create in the audit log, so that a no-op run can be proved to be one.
     """
-    await cluster.exec(space, "marker-pod", "c", ["true"])
+    await cluster.exec(space, "marker-pod", "c", Command(["true"]))
     await cluster.logs(space, "marker-pod", "c")
     lines = plane.audit_log.read_text().splitlines()
     verbs = {json.loads(line)["verb"] for line in lines if space in line and "marker-pod" in line}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,24 +16,22 @@ from typing import Any
 import pytest
 
 from kolla_k8s.adapters.kube import connect
-from kolla_k8s.cli.cloud import Source, load_cloud
-from kolla_k8s.model.service import SecretKind
+from kolla_k8s.orchestrate.gate import is_ready
 from kolla_k8s.orchestrate.kinds import POD
-from kolla_k8s.orchestrate.secrets import secret_specs
-from kolla_k8s.ports import ExecResult
-from kolla_k8s.yamlio import dump
+from kolla_k8s.ports import Command, ExecResult
+from sandbox import guest
 from sandbox.api import Api
 from sandbox.cluster import down, up
 from sandbox.images.build import build
 from sandbox.layout import Layout, layout
 from tests.e2e.sampler import Sampler
+from tests.e2e.secrecy import MARKER, nasty_passwords
 
 ROOT = Path(__file__).parents[2]
 TOOL = str(Path(sys.executable).parent / "kolla-k8s")
 SITE = str(ROOT / "values/sites/sandbox.yaml")
 SPACE = "/api/v1/namespaces/openstack"
-MARKER = "Mk7q"
-NASTY = "@:/%$'\"\\;# x"
+TIMEOUT_S = 1200
 
 
 @dataclass(frozen=True)
@@ -43,11 +42,11 @@ class Sandbox:
     api: Api
     kubeconfig: str
 
-    def run(self, *command: str, timeout_s: float = 400, **more: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *command: str, **more: str) -> subprocess.CompletedProcess[str]:
         """Run a command against it; ``more`` adds to its environment."""
         environment = {**os.environ, "KUBECONFIG": self.kubeconfig, **more}
         return subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=timeout_s, check=False, cwd=ROOT
+            command, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=False, cwd=ROOT
         )
 
     def tool(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
@@ -65,13 +64,20 @@ class Sandbox:
         assert 0 == done.returncode, done.stderr
         return json.loads(done.stdout)
 
-    def python(self, labels: str, container: str, program: str) -> ExecResult:
-        """Run a Python program in the first pod with these labels."""
+    def smoke(self, *arguments: str) -> dict[str, Any]:
+        """Walk a user's path with the small guest, expect success, and give the report."""
+        done = self.tool("smoke", *small_guest(), "--output", "json", *arguments)
+        assert 0 == done.returncode, done.stdout + done.stderr
+        return dict(json.loads(done.stdout))
+
+    def python(self, labels: str, container: str, program: str, space: str = "openstack") -> ExecResult:
+        """Run a Python program in a pod with these labels that is ready."""
 
         async def ask() -> ExecResult:
             async with connect(self.kubeconfig, None) as cluster:
-                pod = (await cluster.list(POD, "openstack", labels=labels))[0]["metadata"]["name"]
-                return await cluster.exec("openstack", pod, container, ["python3", "-"], program)
+                pods = await cluster.list(POD, space, labels=labels)
+                pod = next(pod["metadata"]["name"] for pod in pods if is_ready(pod))
+                return await cluster.exec(space, pod, container, Command(["python3", "-"], program))
 
         return asyncio.run(ask())
 
@@ -86,16 +92,31 @@ class Sandbox:
         return found
 
 
-@pytest.fixture(scope="session")
-def sandbox():
-    """Images, and a cluster that is gone afterwards."""
-    build()
-    at = layout(os.environ.get("SANDBOX", "test"))
+def small_guest() -> tuple[str, ...]:
+    """What smoke boots here."""
+    made = guest.make()
+    return "--kernel", made["kernel"], "--ramdisk", made["ramdisk"]
+
+
+@contextmanager
+def own_sandbox(name: str, images: Sequence[str] = ()) -> Iterator[Sandbox]:
+    """Images, and a sandbox of that name which is gone afterwards."""
+    build(images)
+    at = layout(name)
     down(at)
     about = up(at)
     port = int(json.loads(at.kubeconfig.read_text())["clusters"][0]["cluster"]["server"].rpartition(":")[2])
-    yield Sandbox(at, Api(at.pki, "system", "127.0.0.1", port), about["kubeconfig"])
-    down(at)
+    try:
+        yield Sandbox(at, Api(at.pki, "system", "127.0.0.1", port), about["kubeconfig"])
+    finally:
+        down(at)
+
+
+@pytest.fixture(scope="session")
+def sandbox():
+    """Images, and a cluster that is gone afterwards."""
+    with own_sandbox(os.environ.get("SANDBOX", "test") + os.environ.get("PYTEST_XDIST_WORKER", "")) as made:
+        yield made
 
 
 def own_cloud(name: str, *more: str) -> tuple[str, ...]:
@@ -107,15 +128,6 @@ def own_cloud(name: str, *more: str) -> tuple[str, ...]:
 def steps_of(report: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Steps of a report by name."""
     return {step["name"]: step for step in report["steps"]}
-
-
-def secret_values(api: Api) -> set[str]:
-    """Everything that lies in the cloud's Secrets."""
-    found = set()
-    for secret in api.items(f"{SPACE}/secrets"):
-        if secret["type"] == "Opaque":
-            found |= {base64.b64decode(value).decode() for value in secret["data"].values()}
-    return {value for value in found if len(value) > 8}
 
 
 @pytest.fixture
@@ -136,16 +148,8 @@ def beside(sandbox):
 
 @pytest.fixture(scope="session")
 def passwords(tmp_path_factory):
-    """An export in which every password holds a marker and all characters that some format takes for its own."""
-    cloud = load_cloud(Source([Path(SITE)], []))
-    given: dict[str, dict[str, str]] = {}
-    for spec in secret_specs(cloud.catalog, cloud.wanted.values, cloud.wanted.namespaces):
-        for key, kind in spec.keys.items():
-            if kind is SecretKind.PASSWORD:
-                given.setdefault(spec.name, {})[key] = f"{MARKER}{len(given)}{key}{NASTY}"
-    file = tmp_path_factory.mktemp("secrets") / "passwords.yaml"
-    file.write_text(dump(given))
-    return file
+    """An export in which every password holds a marker and nasty characters."""
+    return nasty_passwords([Path(SITE)], tmp_path_factory.mktemp("secrets") / "passwords.yaml")
 
 
 @pytest.fixture(scope="session")

@@ -126,14 +126,14 @@ def key_of(secret: str, key: str) -> dict[str, Any]:
 
 
 ASK = """
-import json, sys, urllib.request
+import http.client, json, sys, urllib.request
 said = []
 for address in sys.argv[1:]:
     try:
         with urllib.request.urlopen(f"http://{address}:4569/", timeout=1) as answer:
             said.append(json.load(answer))
-    except OSError:
-        pass
+    except (OSError, http.client.HTTPException, ValueError):
+        pass  # nobody is there, or the agent ended in the middle of its answer
 print(json.dumps(said))
 """
 

@@ -13,6 +13,8 @@ import pytest
 from sandbox.cluster import power_cut
 from tests.e2e.conftest import ROOT, SPACE, Sandbox, steps_of
 from tests.e2e.members import Components, Members, client, key_of
+from tests.e2e.sampler import Sampler
+from tests.e2e.secrecy import MARKER, large_records, leaks
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 TIMES = int(os.environ.get("OUTAGES", "1"))
@@ -147,7 +149,9 @@ class Broker(Members):
 @pytest.fixture(scope="module")
 def ha(sandbox, first_install):  # noqa: ARG001 - it must have happened
     """The cloud with three members, a writer and a publisher; one member again afterwards."""
-    report = sandbox.install(*HA)
+    with Sampler([MARKER], []) as sampler:
+        report = sandbox.install(*HA)
+    assert set() == sampler.found
     galera, broker = Galera(sandbox), Broker(sandbox)
     galera.begin()
     broker.begin()
@@ -170,6 +174,17 @@ def test_three_of_everything_is_one_cloud(ha):
     assert "3 nodes without alarm" in gates["rabbitmq"]
     assert "3 replicas" in gates["memcached"]
     assert "validated at 2 pods" in gates["keystone"]
+
+
+def test_no_secret_stands_outside_its_secret(ha):
+    """
+    Nor did any process show one while the members came; release records stay small.
+    """
+    cloud = ha[1].sandbox
+    said = cloud.tool("install", *HA, "--output", "json")
+
+    assert [] == leaks(cloud, said.stdout, said.stderr)
+    assert [] == large_records(cloud.api)
 
 
 @pytest.mark.parametrize("number", range(TIMES))

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from tests.e2e.conftest import ROOT, SITE, SPACE, secret_values, steps_of
+from tests.e2e.conftest import ROOT, SITE, SPACE, steps_of
+from tests.e2e.secrecy import large_records, secret_values
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -66,13 +67,7 @@ def test_release_records_are_small(cloud):
     """
     Far from the limit of 1 MiB.
     """
-    sizes = {
-        secret["metadata"]["name"]: len(secret["data"]["release"]) * 3 // 4
-        for secret in cloud.api.items(f"{SPACE}/secrets")
-        if secret["type"] == "helm.sh/release.v1"
-    }
-
-    assert [] == [name for name, size in sizes.items() if size >= 100 * 1024]
+    assert [] == large_records(cloud.api)
 
 
 def test_uninstall_keeps_data_and_install_brings_it_back(cloud):

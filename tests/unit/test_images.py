@@ -40,4 +40,4 @@ def test_unknown_name_is_refused():
     with pytest.raises(RuntimeError) as refused:
         chosen(["compute", "nova-apy"])
 
-    assert 'no image or group is called "nova-apy"; the groups are compute, control' == str(refused.value)
+    assert 'no image or group is called "nova-apy"; the groups are compute, control, ovs' == str(refused.value)

@@ -21,7 +21,7 @@ from galera_rules import LEAVE_S, NIL
 ROOT = Path(os.environ.get("KOLLA_K8S_ROOT", "/"))
 SHARED = ROOT / "run/galera"
 STATE, DECISION, WHY = SHARED / "state.json", SHARED / "decision.json", SHARED / "why"
-LEAVING, LEFT = SHARED / "leaving", SHARED / "left"
+LEAVING, LEFT, STOP = SHARED / "leaving", SHARED / "left", SHARED / "stop.json"
 SOCKET = ROOT / "run/mysqld/mysqld.sock"
 DATA = ROOT / "var/lib/mysql"
 USERS = ROOT / "etc/mysql/users.sql"
@@ -170,7 +170,29 @@ def start():
     make_ready(decision, where)
     command = arguments(decision, where)
     say(" ".join(command))
-    os.execvp(command[0], command)
+    sys.exit(serve(command, life))
+
+
+def serve(command, life):
+    """Run the server until it ends, and give its exit code; kill it when the agent says so of this life.
+
+    A server that waits for a state transfer does not end when asked, and as the container's first process it could not
+    be killed from inside.
+    """
+    asked = []
+    signal.signal(signal.SIGTERM, lambda *_: asked.append(signal.SIGTERM))  # it may come before there is a server
+    server = os.spawnvp(os.P_NOWAIT, command[0], command)
+    ended = 0
+    while ended != server:
+        ended, status = os.waitpid(-1, os.WNOHANG)  # whatever a script of the server left behind, too
+        if not ended:
+            if get(STOP).get("life") == life:
+                asked.append(signal.SIGKILL)
+            while asked:
+                os.kill(server, asked.pop(0))
+            time.sleep(0.2)
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code
 
 
 def leave():

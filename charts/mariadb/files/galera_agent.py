@@ -11,9 +11,20 @@ import signal
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from galera import DECISION, LEAVING, LEFT, ROOT, SHARED, STATE, USERS, WHY, get, put, say
+from galera import DECISION, LEAVING, LEFT, ROOT, SHARED, STATE, STOP, USERS, WHY, get, put, say
 from galera_api import Kube, RefusedError, ask_peer, clock, family, now, server_state, sql, stop_server
-from galera_rules import LEASE_S, LEAVE_S, View, how_to_force, is_first, lease_step, may_leave, must_stop, next_step
+from galera_rules import (
+    LEASE_S,
+    LEAVE_S,
+    View,
+    astray,
+    how_to_force,
+    is_first,
+    lease_step,
+    may_leave,
+    must_stop,
+    next_step,
+)
 
 PORT = 4569
 TICK_S = {"waiting": 0.3, "starting": 0.3, "running": 1, "none": 0.3}
@@ -22,7 +33,7 @@ FRESH_S = 5
 """How long what a peer said counts."""
 HINT_S = 60
 DOWN = {"is_up": False, "primary": False, "synced": False, "sees": []}
-NOTHING = {**DOWN, "phase": "none", "leaving": False, "address": ""}
+NOTHING = {**DOWN, "phase": "none", "do": "", "leaving": False, "address": ""}
 """What is assumed of a word that an agent of another version does not say."""
 APPLIED = SHARED / "users-of"
 
@@ -79,7 +90,7 @@ class Agent:
         self.ticked = clock()
         self.said = ""
         self.joinable, self.lost, self.waited, self.left = Timer(), Timer(), Timer(), Timer()
-        self.outranked = Timer()
+        self.outranked, self.astray = Timer(), Timer()
         self.lease_seen, self.renewed, self.is_writer = ("", clock()), 0.0, False
 
     def tick(self):
@@ -101,14 +112,17 @@ class Agent:
 
     def look(self):
         """Bring the own status up to date."""
-        state, is_decided = get(STATE), False
-        if state:
-            is_decided = get(DECISION).get("life") == state["life"]
+        state, decision = get(STATE), get(DECISION)
+        is_decided = bool(state) and decision.get("life") == state["life"]
         server = server_state() if is_decided else DOWN
         phase = "running" if server["is_up"] else "starting"
         if not is_decided and "report" in state:
             phase = "waiting"
-        about = {"phase": phase, **{key: server[key] for key in ("primary", "synced", "sees")}}
+        about = {
+            "phase": phase,
+            "do": decision.get("do", "") if is_decided else "",
+            **{key: server[key] for key in ("primary", "synced", "sees")},
+        }
         self.status = {**self.status, **about, "address": os.environ["POD_IP"], "writer": self.is_writer}
 
     def step(self):
@@ -126,6 +140,7 @@ class Agent:
         self.joinable.held_s(holds=False)
         if self.status["phase"] == "running":
             self.watch_over()
+        self.watch_join()
         if self.status["phase"] == "running" or self.is_writer or not self.lease_seen[0]:
             self.contend()
 
@@ -191,6 +206,14 @@ class Agent:
             self.tell(f"no primary component: {why or 'waiting for the others'}")
             if why:
                 stop_server()
+
+    def watch_join(self):
+        """Let a server be killed that will never be let in, so that it can report or join anew."""
+        is_joining = self.status["phase"] == "starting" and self.status["do"] == "join"
+        why, patience_s = astray(self.view({})) if is_joining else ("", 0)
+        if self.astray.held_s(holds=bool(why)) > patience_s:
+            self.tell(f"the server is killed: {why}")
+            put(STOP, {"life": get(STATE)["life"]})
 
     def contend(self):
         """Renew, take or give up the writer's Lease; point the Service at this pod while it is held."""

@@ -10,15 +10,17 @@
 {{- $pod := $root.Files.Get (printf "files/%s.json" .pod) | fromJson -}}
 {{- range $name, $file := $pod.files -}}
 {{- $content := index $root.Values.config $name -}}
-{{- range $variant := $root.Values.variants -}}
-{{- if eq $variant.file $name -}}
+{{- range $variant := index ($root.Values.variants | default dict) $name -}}
 {{- $holds := true -}}
 {{- range $option, $wanted := $variant.when -}}
 {{- if ne (toString (index $root.Values.options $option)) (toString $wanted) -}}{{- $holds = false -}}{{- end -}}
 {{- end -}}
 {{- if $holds -}}{{- $content = mergeOverwrite (deepCopy $content) (deepCopy $variant.content) -}}{{- end -}}
 {{- end -}}
+{{- if and $file.json_logs (eq $root.Values.global.logs.format "json") -}}
+{{- $content = mergeOverwrite (deepCopy $content) $file.json_logs -}}
 {{- end -}}
+{{- $_ := unset $file "json_logs" -}}
 {{- if $file.sections -}}
 {{- $picked := dict -}}
 {{- range $section := $file.sections -}}

@@ -10,15 +10,17 @@
 {{- $pod := $root.Files.Get (printf "files/%s.json" .pod) | fromJson -}}
 {{- range $name, $file := $pod.files -}}
 {{- $content := index $root.Values.config $name -}}
-{{- range $variant := $root.Values.variants -}}
-{{- if eq $variant.file $name -}}
+{{- range $variant := index ($root.Values.variants | default dict) $name -}}
 {{- $holds := true -}}
 {{- range $option, $wanted := $variant.when -}}
 {{- if ne (toString (index $root.Values.options $option)) (toString $wanted) -}}{{- $holds = false -}}{{- end -}}
 {{- end -}}
 {{- if $holds -}}{{- $content = mergeOverwrite (deepCopy $content) (deepCopy $variant.content) -}}{{- end -}}
 {{- end -}}
+{{- if and $file.json_logs (eq $root.Values.global.logs.format "json") -}}
+{{- $content = mergeOverwrite (deepCopy $content) $file.json_logs -}}
 {{- end -}}
+{{- $_ := unset $file "json_logs" -}}
 {{- if $file.sections -}}
 {{- $picked := dict -}}
 {{- range $section := $file.sections -}}
@@ -675,8 +677,10 @@ volumes:
     - secret:
         name: neutron-secrets
         items:
-        - key: messaging-password
-          path: neutron/messaging-password
+        - key: neutron-agent-messaging-password
+          path: neutron/neutron-agent-messaging-password
+        - key: neutron-messaging-password
+          path: neutron/neutron-messaging-password
     - secret:
         name: rabbitmq-secrets
         items:
@@ -705,8 +709,8 @@ volumes:
         items:
         - key: database-password
           path: neutron/database-password
-        - key: messaging-password
-          path: neutron/messaging-password
+        - key: neutron-messaging-password
+          path: neutron/neutron-messaging-password
         - key: service-password
           path: neutron/service-password
 - name: token

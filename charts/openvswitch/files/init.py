@@ -23,6 +23,8 @@ ROOT = Path(os.environ.get("KOLLA_K8S_ROOT", "/"))
 POD_FILE = ROOT / "kolla-k8s/pod.json"
 SECRETS = ROOT / "run/kolla-k8s/secrets"
 RENDERED = ROOT / "run/kolla-k8s/rendered"
+NODES = ROOT / "run/kolla-k8s/nodes/nodes.json"
+SAID_LAST = ROOT / "dev/termination-log"
 TOKEN = ROOT / "run/kolla-k8s/token"
 PLACEHOLDER = re.compile(r"\$\{([a-z]+):([^}|]+)((?:\|[a-z]+(?:=[^}|]*)?)*)\}")
 
@@ -53,6 +55,12 @@ class Facts:
     def hosts(self, name):
         """DNS name of each member of a clustered service, separated by commas."""
         return ",".join(self._member_hosts(name))
+
+    def addresses(self, name):
+        """Address that stays of each member of a clustered service, separated by commas."""
+        service = self.pod["hosts"][name]["service"]
+        names = [self._dns(f"{service}-{number}", name) for number in range(self._members(name))]
+        return ",".join(map(_resolved, names))
 
     def transport(self, name):
         """URL of a messaging user at every member of RabbitMQ; ``|template`` is the same in words of Nova's cells."""
@@ -352,6 +360,26 @@ def api(method, path, body=None, content_type="application/json"):
     return answer.status, json.loads(answer.read() or b"{}")
 
 
+def node_part():
+    """What this node has of its own: what is laid over the files, in order, and its digest; most nodes have nothing."""
+    told = json.loads(NODES.read_text()) if NODES.exists() else {"nodes": {}}
+    own = told["nodes"].get(os.environ.get("NODE_NAME"), {"parts": [], "digest": ""})
+    return [told["parts"][number] for number in own["parts"]], own["digest"]
+
+
+def overlaid(content, over):
+    """Lay content over content as Helm does: maps merge, all else is replaced, null deletes."""
+    if not isinstance(over, dict):
+        return over
+    result = dict(content) if isinstance(content, dict) else {}
+    for key, value in over.items():
+        if value is None:
+            result.pop(key, None)
+        else:
+            result[key] = overlaid(result.get(key), value)
+    return result
+
+
 def _say(said, now):
     if now != said:
         print(now, flush=True)
@@ -362,23 +390,30 @@ def prepare(facts):
     """Wait for needs and bootstrap, then write the files."""
     for name in facts.pod.get("wait", []):
         wait_for_port(name, facts.host(name), int(facts.port(name)))
-    if digest := os.environ.get("BOOTSTRAP_DIGEST"):
-        wait_for_bootstrap(os.environ["BOOTSTRAP_RECORD"], digest)
+    if bootstrap := os.environ.get("BOOTSTRAP_DIGEST"):
+        wait_for_bootstrap(os.environ["BOOTSTRAP_RECORD"], bootstrap)
+    parts, digest = node_part()
     for name, file in sorted(facts.pod.get("files", {}).items()):
+        for over in parts:
+            if over.get(name) is not None:
+                file["content"] = overlaid(file["content"], over[name])
         write(name, file, facts, RENDERED)
     if facts.pod.get("is_bootstrap") and not bootstrap_record(os.environ["BOOTSTRAP_RECORD"]):
         (RENDERED / ".fresh").touch()
     print(f"{len(facts.pod.get('files', {}))} files written", flush=True)
+    if digest:
+        print(f"with what this node has of its own ({digest})", flush=True)
+        SAID_LAST.write_text(digest)  # stands in the pod's status: how else could a pod say what it runs
 
 
 def step(facts, name):
-    """Run a named command with its placeholders filled in; one that names a secret runs in this process."""
+    """Run a named command with its placeholders filled in; a Python program that is given secrets runs in here."""
     command = facts.pod["steps"][name]
     if command.get("only_when_fresh") and not (RENDERED / ".fresh").exists():
         print("not a fresh database: left to the upgrade", flush=True)
         return
     argv = [fill(word, facts) for word in command["run"]]
-    if not any("${secret:" in word for word in command["run"]):
+    if not command.get("in_process"):
         os.execvp(argv[0], argv)
     sys.argv = argv
     runpy.run_path(shutil.which(argv[0]) or argv[0], run_name="__main__")

@@ -3,7 +3,7 @@
 A *report* says where a stopped member's data end: ``{"life", "uuid", "seqno", "empty", "whole"}``. A member has one
 only while its server is proven not to run, so all reports together prove that no cluster runs anywhere.
 A *peer* is what another member's agent says of it, or None:
-``{"phase", "primary", "synced", "leaving", "address", "sees"}``.
+``{"phase", "do", "primary", "synced", "leaving", "address", "sees"}``.
 """
 
 from typing import NamedTuple
@@ -75,8 +75,8 @@ def next_step(view):
 
 
 def _join(view, primary):
-    if not any(peer["synced"] for peer in primary.values()):
-        return Step("wait", "waiting for a member that is synced, to join it")
+    if not any(peer["synced"] and not peer["leaving"] for peer in primary.values()):
+        return Step("wait", "waiting for a member that is synced and stays, to join it")
     if view.joinable_s < TURN_S and any(view.address in peer["sees"] for peer in primary.values()):
         return Step("wait", "waiting for the cluster to notice that this server stopped: it may not outlive that")
     ahead = [view.of(number) for number, peer in view.others().items() if is_ahead(view, number, peer)]
@@ -131,6 +131,23 @@ def must_stop(view):
         return "every other member has stopped" if view.lost_s >= LOST_S else ""
     is_known = all(others[number] and others[number]["phase"] == "running" for number in running)
     return "no member finds a cluster" if is_known and view.lost_s >= STUCK_S else ""
+
+
+def astray(view):
+    """Say why a server that was told to join may never be let in, and how long that has to hold; ("", 0) if it may.
+
+    Those that it was to join have stopped since. It takes no statement, so only killing it helps, and a state transfer
+    takes as long as it takes.
+    """
+    others = list(view.others().values())
+    primary = [peer for peer in others if peer and peer["primary"]]
+    if primary:
+        is_found = any(view.address in peer["sees"] for peer in primary)
+        return ("", 0) if is_found else ("others have a cluster that it does not find", STUCK_S)
+    phases = {peer["do"] if peer["phase"] == "starting" else peer["phase"] for peer in others if peer}
+    if None in others or phases - {"waiting", "join", "running"}:
+        return ("", 0)
+    return ("no member has a cluster that it could join", STUCK_S if "running" in phases else LOST_S)
 
 
 def is_first(me, peers):

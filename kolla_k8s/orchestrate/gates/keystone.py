@@ -6,7 +6,7 @@ import json
 
 def check(arguments):
     """Evidence, or SystemExit with what is wrong."""
-    with open("/etc/kolla-k8s/gate.json", encoding="utf-8") as file:
+    with open(arguments["login"], encoding="utf-8") as file:
         login = json.load(file)
     addresses = arguments["addresses"]
     token, answer = _issue(addresses[0], arguments["port"], login)

@@ -1,4 +1,7 @@
-"""Make a bridge with the node's datapath, see its own port come up in the switch, and take it away again."""
+"""Make a bridge with the node's datapath, see its own port come up in the switch, and take it away again.
+
+With ``bridge``, that one is looked at instead: it is there, and whoever gives it orders is connected.
+"""
 
 import subprocess
 
@@ -6,7 +9,23 @@ PREFIX = "gate-"
 
 
 def check(arguments):
-    """Evidence, or SystemExit with what is wrong; bridges that a killed gate left go too."""
+    """Evidence, or SystemExit with what is wrong."""
+    return _look(arguments["bridge"]) if arguments.get("bridge") else _make(arguments)
+
+
+def _look(bridge):
+    if bridge not in _ovs("list-br").split():
+        raise SystemExit(f"the switch has no bridge {bridge}")
+    datapath = _ovs("get", "bridge", bridge, "datapath_type").strip('"')
+    orders = _ovs("get-controller", bridge).split()
+    connected = [_ovs("--bare", "--columns=is_connected", "find", "controller", f'target="{one}"') for one in orders]
+    if "true" not in " ".join(connected):
+        raise SystemExit(f"{bridge} waits for orders from {', '.join(orders) or 'nobody'}")
+    return f"{bridge} of the datapath {datapath} takes orders from {', '.join(orders)}"
+
+
+def _make(arguments):
+    """Bridges that a killed gate left go too."""
     bridge = PREFIX + arguments["nonce"][:8]
     datapath = _ovs("get", "Open_vSwitch", ".", "external_ids:ovn-bridge-datapath-type").strip('"')
     for old in _ovs("list-br").split():

@@ -11,7 +11,7 @@ QUEUE = "gate"
 
 def check(arguments):
     """Evidence, or SystemExit with what is wrong; a member that only looks publishes nothing."""
-    with open("/etc/kolla-k8s/gate.json", encoding="utf-8") as file:
+    with open(arguments["login"], encoding="utf-8") as file:
         login = json.load(file)
     nodes = _asker(login, os.environ["POD_IP"])("GET", "nodes")
     down = [node["name"] for node in nodes if not node["running"]]

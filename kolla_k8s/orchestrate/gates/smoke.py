@@ -118,16 +118,34 @@ def console(one, arguments):
     return "; ".join(told)[:200], {}
 
 
+def floating(one, arguments):
+    """A floating IP on the server, by a router to the external network, where there is one."""
+    made, name = arguments["made"], arguments["name"]
+    outside = one.want("network", "GET", "/v2.0/networks?router:external=true")["networks"]
+    if not outside:
+        return "no external network, no floating IP", {}
+    net = outside[0]
+    wanted = {"name": name, "external_gateway_info": {"network_id": net["id"]}}
+    there = _named(one, "network", "/v2.0/routers", "routers", name)
+    router = there[0] if there else one.want("network", "POST", "/v2.0/routers", {"router": wanted})["router"]
+    for subnet in () if there else _named(one, "network", "/v2.0/subnets", "subnets", name):
+        path = f"/v2.0/routers/{router['id']}/add_router_interface"
+        one.want("network", "PUT", path, {"subnet_id": subnet["id"]})
+    wanted = {"floating_network_id": net["id"], "port_id": made["port"], "description": name}
+    found = one.want("network", "POST", "/v2.0/floatingips", {"floatingip": wanted})["floatingip"]
+
+    def up():
+        return one.want("network", "GET", f"/v2.0/floatingips/{found['id']}")["floatingip"]["status"] == "ACTIVE"
+
+    one.until(up, "floating IP ACTIVE", arguments["patience_s"])
+    return f"{found['floating_ip_address']} of {net['name']}", {"floating": found["floating_ip_address"]}
+
+
 def clean(one, arguments):
     """Delete everything called like the run and see it gone."""
     name = arguments["name"]
-    for found in _named(one, "compute", "/servers", "servers", name):
-        one.ask("compute", "DELETE", f"/servers/{found['id']}")
-        path = f"/servers/{found['id']}"
-        one.until(lambda path=path: one.ask("compute", "GET", path)[0] == GONE, f"{name} gone", arguments["patience_s"])
-        left = one.want("placement", "GET", f"/allocations/{found['id']}")["allocations"]
-        if left:
-            raise SystemExit(f"placement still holds an allocation of server {found['id']}")
+    _clean_routes(one, name)
+    _clean_servers(one, name, arguments["patience_s"])
     for kind in ("ports", "subnets", "networks", "security-groups"):
         for found in _named(one, "network", f"/v2.0/{kind}", kind.replace("-", "_"), name):
             one.ask("network", "DELETE", f"/v2.0/{kind}/{found['id']}")
@@ -137,16 +155,35 @@ def clean(one, arguments):
     for found in one.want("image", "GET", "/v2/images?limit=1000")["images"]:
         if found["name"].startswith(f"{name}-"):
             one.ask("image", "DELETE", f"/v2/images/{found['id']}")
-    left = [
-        f"{kind[:-1]} {name}" for kind in ("ports", "networks") if _named(one, "network", f"/v2.0/{kind}", kind, name)
-    ]
+    kinds = ("ports", "routers", "networks")
+    left = [f"{kind[:-1]} {name}" for kind in kinds if _named(one, "network", f"/v2.0/{kind}", kind, name)]
     if left:
         raise SystemExit(f"still there: {', '.join(left)}")
     return "nothing is left", {}
+
+
+def _clean_routes(one, name):
+    for found in one.want("network", "GET", f"/v2.0/floatingips?description={name}")["floatingips"]:
+        one.ask("network", "DELETE", f"/v2.0/floatingips/{found['id']}")
+    for router in _named(one, "network", "/v2.0/routers", "routers", name):
+        for subnet in _named(one, "network", "/v2.0/subnets", "subnets", name):
+            path = f"/v2.0/routers/{router['id']}/remove_router_interface"
+            one.ask("network", "PUT", path, {"subnet_id": subnet["id"]})
+        one.ask("network", "DELETE", f"/v2.0/routers/{router['id']}")
+
+
+def _clean_servers(one, name, patience_s):
+    for found in _named(one, "compute", "/servers", "servers", name):
+        path = f"/servers/{found['id']}"
+        one.ask("compute", "DELETE", path)
+        one.until(lambda path=path: one.ask("compute", "GET", path)[0] == GONE, f"{name} gone", patience_s)
+        left = one.want("placement", "GET", f"/allocations/{found['id']}")["allocations"]
+        if left:
+            raise SystemExit(f"placement still holds an allocation of server {found['id']}")
 
 
 def _named(one, service, path, key, name):
     return [found for found in one.want(service, "GET", f"{path}?name={name}")[key] if found["name"] == name]
 
 
-STEPS = {step.__name__: step for step in (image, flavor, network, port, server, console, clean)}
+STEPS = {step.__name__: step for step in (image, flavor, network, port, server, console, floating, clean)}

@@ -11,7 +11,7 @@ from aiohttp import WSMsgType, web
 
 from kolla_k8s.adapters.channels import V4, V5
 from kolla_k8s.errors import OutsideError
-from kolla_k8s.ports import ExecResult
+from kolla_k8s.ports import Command, ExecResult
 from tests.unit.adapters.scripted import staged
 
 SUCCESS = {"status": "Success"}
@@ -23,7 +23,9 @@ def verdict(status: object) -> bytes:
     return b"\3" + json.dumps(status).encode()
 
 
-async def run(kubelet: Kubelet, stdin: str = "", protocols: tuple[str, ...] = (V5, V4)) -> ExecResult:
+async def run(
+    kubelet: Kubelet, stdin: str = "", protocols: tuple[str, ...] = (V5, V4), timeout_s: float = 60
+) -> ExecResult:
     """Run ``sh -c true`` against a kubelet that is played by a function."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -34,7 +36,7 @@ async def run(kubelet: Kubelet, stdin: str = "", protocols: tuple[str, ...] = (V
         return socket
 
     async with staged(handle) as stage:
-        return await stage.cluster.exec("s", "p", "main", ["sh", "-c", "true"], stdin)
+        return await stage.cluster.exec("s", "p", "main", Command(["sh", "-c", "true"], stdin, timeout_s))
 
 
 async def test_streams_come_apart() -> None:
@@ -89,6 +91,17 @@ async def test_whole_input_arrives(protocol: str) -> None:
     assert 0 == done.exit_code
     assert text == heard.decode()
     assert ([True] if protocol == V5 else []) == closed
+
+
+async def test_command_is_waited_for_as_long_as_was_said() -> None:
+    """
+    And no longer: whoever asked has to be told.
+    """
+
+    async def kubelet(socket: web.WebSocketResponse, _request: web.Request) -> None:
+        await socket.receive()
+
+    assert ExecResult(-1, "", "no answer within 0 s") == await run(kubelet, timeout_s=0.2)
 
 
 async def test_output_during_input_does_not_block() -> None:
@@ -146,7 +159,7 @@ async def test_pod_that_cannot_be_entered_is_told(status: int, why: str) -> None
         return web.json_response({}, status=status)
 
     async with staged(handle) as stage:
-        assert ExecResult(-1, "", why) == await stage.cluster.exec("s", "p", "main", ["true"])
+        assert ExecResult(-1, "", why) == await stage.cluster.exec("s", "p", "main", Command(["true"]))
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -160,7 +173,7 @@ async def test_missing_right_ends_the_run(status: int) -> None:
 
     async with staged(handle) as stage:
         with pytest.raises(OutsideError, match=r"does not allow exec .*pods/exec"):
-            await stage.cluster.exec("s", "p", "main", ["true"])
+            await stage.cluster.exec("s", "p", "main", Command(["true"]))
 
 
 async def test_server_that_is_away_is_told() -> None:
@@ -174,7 +187,7 @@ async def test_server_that_is_away_is_told() -> None:
         return web.Response()
 
     async with staged(handle) as stage:
-        done = await stage.cluster.exec("s", "p", "main", ["true"])
+        done = await stage.cluster.exec("s", "p", "main", Command(["true"]))
 
     assert -1 == done.exit_code
     assert done.stderr

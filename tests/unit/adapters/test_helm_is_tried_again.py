@@ -14,7 +14,7 @@ from kolla_k8s.errors import HeldError
 from kolla_k8s.model.plan import HelmRequest
 from kolla_k8s.orchestrate.kinds import CONFIG_MAP
 from kolla_k8s.orchestrate.lease import FENCE_S, Hold
-from kolla_k8s.ports import KubeObject
+from kolla_k8s.ports import Command, KubeObject
 from tests.fakes import FakeCluster, FakeHelm
 from tests.unit.orchestrate.virtual import VirtualClock, run
 
@@ -101,7 +101,7 @@ def test_cluster_is_changed_only_while_the_hold_is_sure(verb: str) -> None:
             "replace": lambda: held.replace(CONFIG_MAP, item, "openstack"),
             "patch": lambda: held.patch(CONFIG_MAP, "a", {"data": {"x": "y"}}, "openstack"),
             "delete": lambda: held.delete(CONFIG_MAP, "a", "openstack"),
-            "exec": lambda: held.exec("openstack", "p", "c", ["true"]),
+            "exec": lambda: held.exec("openstack", "p", "c", Command(["true"])),
         }[verb]
         changing = asyncio.ensure_future(asked())
         await held.list(CONFIG_MAP, "openstack")

@@ -10,6 +10,8 @@ from tests.unit.compile.defined import DEPLOYMENT, LISTENING, a_definition, writ
 
 HOST = {"reason": "looks at every process", "pid": True}
 OPTION = {"options": {"datapath": {"default": "system", "help": "where"}}}
+BESIDE = {"image": "memcached", "run": ["run"]}
+ROTATE = {"secret": "keys", "max-active-keys": 3}
 HOST_PATH = {"path": "/dev", "reason": "devices are the node's"}
 
 
@@ -19,6 +21,19 @@ def config(text):
 
 def workload(**more):
     return {"workloads": {"api": {**LISTENING, **more}}}
+
+
+def periodic(**more):
+    return {"periodic": {"p": {"schedule": "* * * * *", "image": "a", "run": ["run"], **more}}}
+
+
+def bootstrap(argument, **more):
+    return {
+        "bootstrap": {"image": "a", "steps": {"a": {"run": ["do", argument], **more}}},
+        "messaging": {"own": {}},
+        "needs": {"start": ["rabbitmq"]},
+        "secrets": {"own-password": {"kind": "password"}},
+    }
 
 
 def problems(folder, *definitions):
@@ -34,6 +49,10 @@ def problems(folder, *definitions):
         (config("${host:othr}"), 'no service is called "othr"; did you mean "other"?'),
         (config("${host:silent}"), "${host:silent}: nothing of it listens; give a workload of it a port"),
         (workload(host=HOST), "the control plane shares nothing with the node; use plane: node"),
+        (
+            workload(host={**HOST, "pid": False, "outlive": ["a"]}),
+            "what outlives the pod is a process of the node: outl",
+        ),
         (workload(volumes={"dev": {"path": "/dev", "host": HOST_PATH}}), "the control plane has no host paths; use"),
         ({"databases": {"a": {}}}, "spec.databases: needs a bootstrap to be made in; add spec.bootstrap"),
         ({"messaging": {"a": {}}}, "spec.messaging: needs a bootstrap to be made in; add spec.bootstrap"),
@@ -46,7 +65,29 @@ def problems(folder, *definitions):
         ({"needs": {"when": {"other": {}}}}, 'no need of start is called "other"'),
         ({"needs": {"start": ["other"], "when": {"other": {"o": "x"}}}}, 'no option is called "o"'),
         ({"periodic": {"p": {"schedule": "* * * * *", "image": "a"}}}, "a periodic task has exactly one of run and"),
+        (workload(**{"same-node": "other", "spread": "OneANode"}), "same-node says where replicas are; remove one"),
+        (workload(peers={"writer": True}), "nobody agrees on a writer; name an agent in peers.agent"),
+        (workload(peers={"agent": "b"}, containers={"b": BESIDE}), "only a StatefulSet has members; use kind"),
+        (workload(env={"A": "${secret:a}"}), "${secret:a} cannot be filled in on a process's environment; put it"),
+        (workload(stop=["a", "${secret:a}"]), "api.stop: ${secret:a} cannot be filled in on a process's command line"),
+        (workload(live={"exec": ["${host:other}"]}), "live.exec: ${host:other} cannot be filled in on a process's"),
+        (workload(prepare={"p": {"run": ["${secret:a}"]}}), "prepare.p.run: ${secret:a} cannot be filled in on a"),
+        (workload(peers={"leave": ["${secret:a}"]}), "peers.leave: ${secret:a} cannot be filled in on a process's"),
+        (bootstrap("${secret:own-password}"), "steps.a.run: ${secret:own-password} would show a password to who lists"),
+        (
+            bootstrap("sh ${transport:own}"),
+            "${transport:own} would show a password to who lists processes; put it into",
+        ),
+        ({"schema": {"expand": ["${secret:a}"]}}, "spec.schema.expand: ${secret:a} would show a password to who lists"),
+        ({"finish": {"f": {"run": ["${secret:a}"], "image": "a"}}}, "finish.f.run: ${secret:a} would show a password"),
+        (periodic(config=["b.conf"]), 'no config file is called "b.conf"'),
+        (periodic(run=["${secret:a}"]), "cannot be filled in on a process's command line; put it into a config file"),
+        (periodic(volumes={"v": {"path": "/v", "secret": "a"}}), 'no secret is called "a"'),
+        (periodic(volumes={"v": {"path": "/v", "persistent": {"size": "1Gi"}}}), "only a StatefulSet has claims"),
+        (periodic(volumes={"v": {"path": "/v", "host": HOST_PATH}}), "the control plane has no host paths"),
+        (periodic(run=None, rotate=ROTATE, config=[]), "a rotation reads neither config nor volumes; remove them"),
         (workload(ready={"tcp": True}), "an http or tcp probe names its port"),
+        (workload(roll={"strategy": "OnDelete"}), "changes only when it is deleted says what that costs; add costs"),
         (workload(volumes={"v": {"path": "/v"}}), "a volume has exactly one of scratch, persistent, secret and host"),
     ],
 )
@@ -56,10 +97,25 @@ def test_definition_that_fits_nothing_is_refused(tmp_path, spec, message):
     """
     silent = a_definition("silent", workloads={"worker": DEPLOYMENT})
 
-    said = problems(tmp_path, a_definition("one", **spec), a_definition("other"), silent)
+    said = problems(tmp_path, a_definition("one", **spec), a_definition("other"), a_definition("rabbitmq"), silent)
 
     assert message in said
     assert said.startswith("one.yaml:")
+
+
+@pytest.mark.parametrize(
+    ("argument", "more"),
+    [("${transport:own|template}", {}), ("${secret:own-password}", {"in-process": True}), ("${host:rabbitmq}", {})],
+)
+def test_argument_that_shows_no_password_is_taken(tmp_path, argument, more):
+    """
+    A template of an address has none, and of what runs in process nobody sees the arguments.
+    """
+    step = a_definition("one", **bootstrap(argument, **more))
+
+    found = catalog_of(write(tmp_path, step, a_definition("rabbitmq")))
+
+    assert ["do", argument] == found["one"].spec.bootstrap.steps["a"].run
 
 
 def test_two_definitions_of_one_name_are_refused(tmp_path):

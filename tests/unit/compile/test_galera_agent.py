@@ -2,8 +2,10 @@
 
 import copy
 import json
+import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -89,6 +91,25 @@ def test_server_starts_as_decided(decision, where, expected):
     assert ["mariadbd", *expected] == galera.arguments(decision, where)
 
 
+def test_waiting_server_says_each_thing_once(tmp_path, monkeypatch, capsys):
+    """
+    However often it looks.
+    """
+    monkeypatch.setattr(galera, "DECISION", tmp_path / "decision")
+    monkeypatch.setattr(galera, "WHY", tmp_path / "why")
+    looks = []
+
+    def look_again(seconds):
+        looks.append(seconds)
+        if len(looks) == 3:
+            galera.put(tmp_path / "decision", {"life": "a", "do": "join"})
+
+    monkeypatch.setattr(galera, "time", SimpleNamespace(sleep=look_again))
+
+    assert "join" == galera.wait_for_decision("a")["do"]
+    assert "galera: waiting for the agent\n" == capsys.readouterr().out
+
+
 class Api:
     """Objects in memory that refuse a write over a newer version, as the real one does."""
 
@@ -159,7 +180,14 @@ class Member:
     def enter(self):
         for name, value in {"POD_NAME": f"mariadb-{self.number}", "POD_IP": "10.0.0.1", "NODE_NAME": "n"}.items():
             self.monkeypatch.setenv(name, value)
-        places = {"STATE": "state", "DECISION": "decision", "WHY": "why", "LEFT": "left", "APPLIED": "users"}
+        places = {
+            "STATE": "state",
+            "DECISION": "decision",
+            "WHY": "why",
+            "LEFT": "left",
+            "APPLIED": "users",
+            "STOP": "stop",
+        }
         for word, file in places.items():
             self.monkeypatch.setattr(galera_agent, word, self.folder / file)
         self.monkeypatch.setattr(galera_agent, "server_state", lambda: self.server)
@@ -231,6 +259,44 @@ def test_lost_race_decides_nothing(member):
     assert one.decision is None
 
 
+def test_server_that_is_never_let_in_is_killed(member, monkeypatch):
+    """
+    Once all others have stopped for a while, in this life of it only.
+    """
+    one = member(1, Api(3))
+    one.wait_for_decision()
+    galera.put(one.folder / "decision", {"life": "a", "do": "join"})
+    waiting = {**galera_agent.NOTHING, "phase": "waiting"}
+    one.agent.peers.said = {0: waiting, 2: waiting}
+    ticks = iter((100.0, 114.0, 116.0))
+    seen = []
+    for _ in range(3):
+        now = next(ticks)
+        monkeypatch.setattr(galera_agent, "clock", lambda now=now: now)
+        one.tick()
+        seen.append(galera.get(one.folder / "stop"))
+
+    assert [{}, {}, {"life": "a"}] == seen
+
+
+@pytest.mark.parametrize(
+    ("program", "stop", "code"),
+    [("exit 7", "other", 7), ("sleep 60", "a", 137), ("kill -TERM $PPID; sleep 60", "other", 143)],
+)
+def test_server_is_a_child_that_can_be_killed(tmp_path, program, stop, code):
+    """
+    Its exit code is the container's; the agent's word counts for its own life only; a TERM is passed on.
+    """
+    galera.put(tmp_path / "stop", {"life": stop})
+    script = (
+        f"import sys; sys.path.insert(0, {str(FILES)!r}); import galera, pathlib; "
+        f"galera.STOP = pathlib.Path({str(tmp_path / 'stop')!r}); "
+        f"sys.exit(galera.serve(['sh', '-c', {program!r}], 'a'))"
+    )
+
+    assert code == subprocess.run([sys.executable, "-c", script], check=False, timeout=60).returncode
+
+
 def test_force_is_used_up(member):
     """
     The key is gone in the very write that lets the member start.
@@ -299,3 +365,143 @@ def test_report_is_json_that_everybody_reads(member):
 
     written = json.loads(api.objects["configmaps/mariadb-members"]["data"]["mariadb-0"])
     assert {"life": "a", **CLAIMED} == written
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Time as the agent sees it: a list whose last entry is now."""
+    times = [1000.0]
+    monkeypatch.setattr(galera_agent, "clock", lambda: times[-1])
+    return times
+
+
+def running(member, number, api):
+    """A member whose server was let start, and runs."""
+    one = member(number, api)
+    one.server = UP
+    one.wait_for_decision()
+    galera.put(one.folder / "decision", {"life": "a"})
+    return one
+
+
+def test_server_that_has_not_said_anything_starts(member):
+    """
+    There is nothing to decide for it yet, and nothing to contend for when the Lease is known.
+    """
+    api = Api(1)
+    one = member(0, api)
+    one.tick()
+    seen = dict(one.agent.status)
+    api.get = lambda *_: pytest.fail("it asks for the Lease again")
+    one.tick()
+
+    assert "starting" == seen["phase"]
+    assert "starting" == one.agent.status["phase"]
+
+
+def test_member_that_joins_leaves_reports_of_others_alone(member):
+    """
+    It has none of its own there, so nothing is written.
+    """
+    api = Api(2)
+    one = member(1, api)
+    one.wait_for_decision()
+    synced = {**galera_agent.NOTHING, **UP, "phase": "running", "address": "10.0.0.9"}
+    one.agent.peers.said = {0: synced}
+    before = api.version
+    one.tick()
+
+    assert {"life": "a", "do": "join", "addresses": ["10.0.0.9"]} == galera.get(one.folder / "decision")
+    assert before == api.version
+
+
+def test_users_that_cannot_be_set_are_tried_again(member, monkeypatch, capsys):
+    """
+    With the server's complaint.
+    """
+    api = Api(1)
+    one = running(member, 0, api)
+    one.enter()
+    monkeypatch.setattr(galera_agent, "sql", lambda *_, **__: (None, "read only"))
+    for _ in range(2):
+        one.agent.tick()
+    failed = galera.get(one.folder / "users")
+    one.tick()
+
+    assert {} == failed
+    assert {"life": "a"} == galera.get(one.folder / "users")
+    assert "users and passwords are not set: read only" in capsys.readouterr().out
+
+
+def test_server_without_a_cluster_is_stopped_when_that_can_help(member, clock, monkeypatch):
+    """
+    Not at once: it may find the others again by itself.
+    """
+    api = Api(1)
+    one = running(member, 0, api)
+    one.server = {**UP, "primary": False, "synced": False}
+    stopped = []
+    monkeypatch.setattr(galera_agent, "stop_server", lambda: stopped.append(clock[-1] - 1000))
+    for seconds in (0, 10, 20):
+        clock.append(1000.0 + seconds)
+        one.tick()
+
+    assert [20] == stopped
+
+
+def test_lease_that_was_just_renewed_is_left_alone(member, clock):
+    """
+    And a slice that says what it should is not written again.
+    """
+    api = Api(1)
+    one = running(member, 0, api)
+    clock.append(1000.0)
+    one.tick()
+    first = api.version
+    one.tick()
+    again = api.version
+    clock.append(1003.0)
+    one.tick()
+
+    assert first == again
+    assert again + 1 == api.version
+
+
+def test_slice_that_cannot_be_read_is_not_made_anew(member, capsys):
+    """
+    Only one that is not there is.
+    """
+    api = Api(1)
+    one = running(member, 0, api)
+    ask = api.get
+
+    def get(group, path):
+        if path.startswith("endpointslices"):
+            raise RefusedError("forbidden", 403)
+        return ask(group, path)
+
+    api.get = get
+    one.tick()
+
+    assert "endpointslices/mariadb-writer" not in api.objects
+    assert "forbidden" in capsys.readouterr().out
+
+
+def test_member_with_clients_leaves_when_another_has_them(member, clock):
+    """
+    It gives up the Lease first, and goes when it is held by its heir.
+    """
+    api = Api(2)
+    one = running(member, 0, api)
+    one.agent.peers.said = {1: {**galera_agent.NOTHING, **UP, "phase": "running"}}
+    one.tick()
+    one.agent.status["leaving"] = True
+    clock.append(1003.0)
+    one.tick()
+    before = (one.folder / "left").exists()
+    api.objects["leases/mariadb-writer"]["spec"]["holderIdentity"] = "mariadb-1"
+    clock.append(1006.0)
+    one.tick()
+
+    assert not before
+    assert (one.folder / "left").exists()

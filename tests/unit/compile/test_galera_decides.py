@@ -25,6 +25,7 @@ def empty():
 def peer(phase="running", **more):
     found = {
         "phase": phase,
+        "do": "",
         "primary": False,
         "synced": False,
         "leaving": False,
@@ -169,6 +170,43 @@ def test_server_without_a_cluster_stops_only_when_that_helps(about, stops):
     assert stops == bool(rules.must_stop(view(**about)))
 
 
+JOINING = peer("starting", do="join")
+WAITING = peer("waiting")
+
+
+@pytest.mark.parametrize(
+    ("peers", "words"),
+    [
+        ({1: WAITING, 2: WAITING}, "no member has a cluster"),
+        ({1: WAITING, 2: JOINING}, "no member has a cluster"),
+        ({1: WAITING, 2: peer("starting", do="bootstrap")}, ""),
+        ({1: WAITING, 2: peer("starting")}, ""),
+        ({1: WAITING, 2: peer("none")}, ""),
+        ({1: WAITING, 2: peer("running")}, "no member has a cluster"),
+        ({1: WAITING}, ""),
+        ({1: WAITING, 2: peer(synced=True, sees=["10.0.0.1"])}, ""),
+        ({1: WAITING, 2: peer(primary=True, sees=["10.0.0.2"])}, "others have a cluster"),
+    ],
+)
+def test_server_that_joins_nothing_is_killed(peers, words):
+    """
+    A donor that sees it, one that may become a donor, and one of which nothing is known are reasons to go on.
+    """
+    why, patience_s = rules.astray(view(0, peers=peers))
+
+    assert why.startswith(words)
+    assert bool(words) == bool(why) == bool(patience_s)
+
+
+def test_cluster_that_leaves_is_not_joined():
+    """
+    All members were told to end: the last of them lets nobody in any more.
+    """
+    step = rules.next_step(view(0, peers={1: peer(synced=True, leaving=True), 2: WAITING}))
+
+    assert ("wait", "waiting for a member that is synced and stays, to join it") == step[:2]
+
+
 @pytest.mark.parametrize(
     ("holder", "age_s", "status", "step"),
     [
@@ -235,3 +273,12 @@ def test_members_leave_one_by_one_and_clients_first(me, peers, waited_s, is_writ
     The highest goes first, the last one holds the newest data; nobody waits for ever.
     """
     assert may == rules.may_leave(view(me, peers=peers), waited_s, is_writer=is_writer)
+
+
+def test_member_waits_for_one_that_starts():
+    """
+    It may be about to make the cluster.
+    """
+    step = rules.next_step(view(reports={0: report(), 2: report()}, peers={1: peer("starting")}))
+
+    assert ("wait", "waiting for mariadb-1, which starts") == (step.do, step.why)

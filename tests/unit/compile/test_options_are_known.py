@@ -11,7 +11,7 @@ from tests.conftest import catalog_of
 from tests.unit.compile.defined import a_definition, write
 
 KNOWN = {
-    "DEFAULT": ["debug", "use_stderr"],
+    "DEFAULT": ["debug", "use_json", "use_stderr"],
     "login": ["auth_type"],
     "oslo_middleware": ["enable_proxy_headers_parsing"],
 }

@@ -3,8 +3,10 @@
 import configparser
 import importlib.util
 import json
+import socket
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -22,6 +24,12 @@ def load(name):
 
 
 init = load("init")
+
+
+def resolver(monkeypatch, getaddrinfo):
+    """Names as the program alone sees them: other threads of this process go on with the real ones."""
+    fake = SimpleNamespace(getaddrinfo=getaddrinfo, SOCK_STREAM=socket.SOCK_STREAM)
+    monkeypatch.setattr(init, "socket", fake)
 
 
 @pytest.fixture
@@ -76,6 +84,51 @@ def test_placeholder_is_filled_in(facts, text, expected):
     What a definition names becomes what the pod needs; everything else passes through.
     """
     assert expected == init.fill(text, facts)
+
+
+def test_members_that_a_client_must_choose_from_have_addresses_that_stay(facts, monkeypatch):
+    """
+    Each is its own Service's; programs that know no names can use it.
+    """
+    asked = {f"memcached-{number}.openstack.svc": f"192.0.2.{number}" for number in (0, 1)}
+    resolver(monkeypatch, lambda host, *_, **__: [(0, 0, 0, "", (asked[host], 0))])
+
+    assert "tcp:192.0.2.0:1,tcp:192.0.2.1:1" == init.fill("${addresses:memcached|wrap=tcp:*:1}", facts)
+
+
+@pytest.mark.parametrize(
+    ("members", "places"),
+    [
+        (1, "{username}:{password}@{hostname}:{port}"),
+        (2, "{username1}:{password1}@{hostname1}:{port1},{username2}:{password2}@{hostname2}:{port2}"),
+    ],
+)
+def test_template_of_an_address_holds_no_password(facts, members, places):
+    """
+    Each reader fills it in from an address of its own.
+    """
+    pod = {**facts.pod, "transports": {"cell": {"vhost": "cell1"}}, "members": {"rabbitmq": members}}
+
+    assert f"{{scheme}}://{places}/cell1" == init.fill("${transport:cell|template}", init.Facts(pod))
+
+
+def test_address_of_a_name_is_waited_for(facts, monkeypatch, capsys):
+    """
+    DNS learns a name when its pod begins; the log says what is missing.
+    """
+    answers = [OSError(-2, "Name or service not known"), [(0, 0, 0, "", ("192.0.2.7", 0))]]
+
+    def resolve(*_, **__):
+        answer = answers.pop(0)
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    resolver(monkeypatch, resolve)
+
+    assert "192.0.2.7" == init.fill("${host:memcached|ip}", facts)
+    said = "waiting for the address of memcached.openstack.svc (Name or service not known)\n"
+    assert said == capsys.readouterr().out
 
 
 def test_dollar_of_a_secret_is_escaped_for_oslo(facts):

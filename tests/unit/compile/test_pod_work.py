@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import pki
 from tests.unit.compile.pod import FakeDatabase, FakeKeystone, in_turn, serving
 
 FILES = Path(__file__).parents[3] / "kolla_k8s" / "compile" / "files"
@@ -31,13 +30,6 @@ POD = {
     "files": {"a.conf": {"format": "sysctl", "mode": "0440", "content": {"b": True, "a": 1, "c": None}}},
 }
 HERE = "127.15.67.2"
-
-
-@pytest.fixture(scope="session")
-def authority(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pki")
-    pki.make(folder, {"api": ("/CN=api", "IP:127.0.0.1")})
-    return folder
 
 
 @pytest.fixture(autouse=True)
@@ -188,7 +180,7 @@ def test_step_with_a_secret_runs_in_this_process(root):
     So that the secret stands in no process's arguments.
     """
     (root / "show.py").write_text("import os, sys\nprint(sys.argv[1], open('/proc/self/cmdline').read().count('pa'))\n")
-    steps = {"show": {"run": [str(root / "show.py"), "${secret:password}"]}}
+    steps = {"show": {"run": [str(root / "show.py"), "${secret:password}"], "in_process": True}}
 
     assert "pa'ss 0\n" == run("init.py", "step", "show", pod={"steps": steps}).stdout
 

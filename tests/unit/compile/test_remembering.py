@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kolla_k8s.compile.memory import Compilation, digest_inputs, recall, remember
+from kolla_k8s.compile.memory import Compilation, digest_inputs, recall, remember, sources
 from kolla_k8s.compile.write import charts_digest, is_written, write_charts
 
 LAST = Compilation("1", ("keystone",), "2")
@@ -38,6 +38,15 @@ def test_each_input_changes_the_digest(definitions):
     found.append(digest_inputs(definitions, "1", ()))
 
     assert len(found) == len(set(found))
+
+
+def test_all_that_charts_are_made_of_is_an_input():
+    """
+    Modules, templates and programs, whatever language they are written in.
+    """
+    parts = {"render.py", "README.md.j2", "_helpers.tpl.j2", "init.py", "outlive.sh"}
+
+    assert parts <= {path.name for path in sources()}
 
 
 def test_inputs_that_cannot_be_read_have_no_digest(definitions):

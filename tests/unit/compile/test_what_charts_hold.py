@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from tests.unit.compile.defined import DEPLOYMENT, LISTENING, a_definition, files_of
+import re
+
+from tests.conftest import catalog_of
+from tests.unit.compile.defined import DEPLOYMENT, LISTENING, a_definition, files_of, write
 
 NODE = {"plane": "node"}
 PRIVILEGE = {"reason": "loads kernel modules", "capabilities": ["SYS_MODULE"]}
@@ -95,3 +98,114 @@ def test_service_may_have_a_name_of_its_own(tmp_path):
     files = files_of(tmp_path, "one", a_definition("one", workloads={"api": named}))
 
     assert "\n  name: one-public\n" in files["templates/api-service.yaml"]
+
+
+HOURLY = {"schedule": "0 * * * *", "image": "memcached", "run": ["clean"]}
+CONFIG = {"a.conf": {"path": "/etc/a.conf", "format": "raw", "content": "a"}}
+
+
+def periodic(folder, spec, **task):
+    files = files_of(folder, "one", a_definition("one", periodic={"clean": {**HOURLY, **task}}, **spec))
+    return files, files["templates/clean-cronjob.yaml"]
+
+
+def test_periodic_command_has_all_files_unless_it_names_some(tmp_path):
+    """
+    As a workload does; its init step needs no token where there is no bootstrap to wait for.
+    """
+    _, every = periodic(tmp_path, {"config": CONFIG})
+    _, none = periodic(tmp_path, {"config": CONFIG}, config=[])
+
+    assert "mountPath: /etc/a.conf" in every
+    assert "token" not in every
+    assert "serviceAccountName" not in every
+    assert "/etc/a.conf" not in none
+
+
+def test_periodic_command_with_nothing_to_wait_for_or_write_is_alone(tmp_path):
+    """
+    No init step, no file, no program.
+    """
+    files, cron_job = periodic(tmp_path, {})
+
+    assert "initContainers" not in cron_job
+    assert "templates/clean-configmap.yaml" not in files
+    assert "files/rotate.py" not in files
+
+
+def test_periodic_command_has_volumes_of_its_own(tmp_path):
+    """
+    Scratch here; claims belong to members.
+    """
+    _, cron_job = periodic(tmp_path, {}, volumes={"work": {"path": "/var/work", "scratch": "disk"}})
+
+    assert "- name: work\n              mountPath: /var/work" in cron_job
+    assert "- name: work\n            emptyDir: {}" in cron_job
+
+
+def test_periodic_command_has_no_file_of_a_single_workload(tmp_path):
+    """
+    What uwsgi reads belongs to its API.
+    """
+    api = {"kind": "Deployment", "image": "a", "wsgi": {"module": "a.b:application"}, "ports": {"api": 80}}
+
+    _, cron_job = periodic(tmp_path, {"config": CONFIG, "workloads": {"api": api}})
+
+    assert "mountPath: /etc/a.conf" in cron_job
+    assert "uwsgi" not in cron_job
+
+
+def test_step_before_the_processes_has_files_and_volumes_and_its_privilege(tmp_path):
+    """
+    And the workload's image unless it names one.
+    """
+    prepare = {"modules": {"run": ["load"], "privilege": PRIVILEGE}, "look": {"run": ["look"], "image": "fluentd"}}
+    volumes = {"work": {"path": "/var/work", "scratch": "disk"}}
+    agent = {**AGENT, "privilege": None, "prepare": prepare, "volumes": volumes}
+
+    files = files_of(tmp_path, "agent", a_definition("agent", **NODE, workloads={"agent": agent}))
+    before, after = files["templates/agent-daemonset.yaml"].split("      containers:\n")
+
+    assert ["modules", "look"] == re.findall(r"^      - name: (\w+)$", before, re.MULTILINE)
+    assert ['"memcached"', '"fluentd"'] == re.findall(r'"name" ("\w+")', before)
+    assert ("SYS_MODULE" in before, "SYS_MODULE" in after) == (True, False)
+    assert 2 == before.count("mountPath: /var/work")
+
+
+def test_members_without_a_writer_may_touch_no_lease_and_no_slice(tmp_path):
+    """
+    Their agents only report to each other.
+    """
+    beside = {"watcher": {"image": "memcached", "run": ["watch"]}}
+    member = {**DEPLOYMENT, "kind": "StatefulSet", "peers": {"agent": "watcher"}, "containers": beside}
+
+    files = files_of(tmp_path, "one", a_definition("one", workloads={"member": member}))
+
+    assert "- statefulsets" in files["templates/role.yaml"]
+    assert "leases" not in files["templates/role.yaml"]
+    assert "templates/member-writer-lease.yaml" not in files
+    assert "templates/member-members-configmap.yaml" in files
+
+
+def test_each_of_several_has_one_name(tmp_path):
+    """
+    A ConfigMap is named by its content, which tells them apart.
+    """
+    options = {"cells": {"default": {"a": {}}, "help": "what there is"}}
+    cell = {**DEPLOYMENT, "for-each": "cells"}
+
+    files = files_of(tmp_path, "one", a_definition("one", config=CONFIG, options=options, workloads={"cell": cell}))
+
+    assert "name: one-cell-{{ $each }}\n" in files["templates/cell-deployment.yaml"]
+    assert "$each)" in files["templates/cell-configmap.yaml"]
+    assert "-{{ $each }}" not in files["templates/cell-configmap.yaml"].partition("data:")[0]
+
+
+def test_user_of_nobody_has_no_login(tmp_path):
+    """
+    Validation has said so by then; the catalogue makes none up.
+    """
+    catalog = catalog_of(write(tmp_path, a_definition("one", bootstrap={"image": "a"}, messaging={"own": {}})))
+
+    assert None is catalog.messaging("other", catalog["one"])
+    assert None is catalog.messaging("two/own", catalog["one"])

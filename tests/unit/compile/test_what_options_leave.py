@@ -56,6 +56,20 @@ def test_what_the_site_did_not_choose_is_not_asked_for(tmp_path, said, secrets, 
     assert (secrets, gates, variants) == (list(spec.secrets), list(spec.gates), list(spec.config["a.conf"].variants))
 
 
+@pytest.mark.parametrize(("said", "needs"), [({}, ["two", "three"]), ({"one": {"two": False}}, ["three"])])
+def test_need_of_another_choice_is_none(tmp_path, said, needs):
+    """
+    So a service is not brought up for one that does not need it in this site.
+    """
+    option = {"default": True, "one-of": [True, False], "help": "whether"}
+    choosy = a_definition(
+        "one", options={"two": option}, needs={"start": ["two", "three"], "when": {"two": {"two": True}}}
+    )
+    catalog = catalog_of(write(tmp_path, choosy, a_definition("two"), a_definition("three")))
+
+    assert needs == choose(catalog, said)["one"].spec.needs.start
+
+
 def test_service_without_options_is_left_as_it_is(tmp_path):
     """
     And so is all else of the catalogue.
@@ -115,3 +129,25 @@ def test_site_says_where_what_is_outside_answers(tmp_path):
 
     assert {"ceph": {"cidrs": []}, "mail": {"cidrs": []}} == defaults(catalog, catalog["one"])["external"]
     assert ["ceph", "mail"] == list(values_schema(catalog, catalog["one"])["properties"]["external"]["properties"])
+
+
+def test_variants_of_two_files_may_be_called_alike(tmp_path):
+    """
+    Each is a site's to change.
+    """
+    files = {
+        name: {
+            "path": f"/{name}",
+            "format": "ini",
+            "variants": {"s3": {"when": {"store": "s3"}, "content": {"a": {"is": name}}}},
+        }
+        for name in ("a.conf", "b.conf")
+    }
+    one = {**STORING, "spec": {**STORING["spec"], "config": files}}
+    catalog = catalog_of(write(tmp_path, one))
+
+    said = defaults(catalog, catalog["one"])["variants"]
+    known = values_schema(catalog, catalog["one"])["properties"]["variants"]["properties"]
+
+    assert {"a.conf": "a.conf", "b.conf": "b.conf"} == {n: file["s3"]["content"]["a"]["is"] for n, file in said.items()}
+    assert {"a.conf": ["s3"], "b.conf": ["s3"]} == {n: list(schema["properties"]) for n, schema in known.items()}

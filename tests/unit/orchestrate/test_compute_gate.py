@@ -7,17 +7,20 @@ from pathlib import Path
 import pytest
 
 GATE = Path(__file__).parents[3] / "kolla_k8s" / "orchestrate" / "gates" / "compute_up.py"
+STARTED = "2026-01-01T00:00:00"
 
 
 class Answers:
     """A cloud with one compute service, hypervisor and resource provider, unless told otherwise."""
 
-    def __init__(self, state="up", host="node-1", provider="node-1.example"):
-        self.state, self.host, self.provider = state, host, provider
+    def __init__(self, state="up", host="node-1", provider="node-1.example", reported="2026-01-01T00:00:05.000000"):
+        self.state, self.host, self.provider, self.reported = state, host, provider, reported
 
     def want(self, service, _method, path):
         answers = {
-            "/os-services?binary=nova-compute": {"services": [{"host": "node-1", "state": self.state}]},
+            "/os-services?binary=nova-compute": {
+                "services": [{"host": "node-1", "state": self.state, "updated_at": self.reported}]
+            },
             "/os-hypervisors/detail": {
                 "hypervisors": [{"service": {"host": self.host}, "hypervisor_hostname": "node-1.example"}]
             },
@@ -30,7 +33,7 @@ class Answers:
 def check(cloud, *nodes):
     space = {"cloud": lambda: cloud}
     exec(compile(GATE.read_text(), str(GATE), "exec"), space)  # noqa: S102 - as its pod does
-    return space["check"]({"nodes": nodes})
+    return space["check"]({"nodes": dict.fromkeys(nodes, STARTED)})
 
 
 def test_hypervisor_may_be_called_otherwise_than_its_node():
@@ -45,6 +48,8 @@ def test_hypervisor_may_be_called_otherwise_than_its_node():
     [
         (Answers(), "node-2", "the compute service of node-2 is not known"),
         (Answers(state="down"), "node-1", "the compute service of node-1 is down"),
+        (Answers(reported=f"{STARTED}.900000"), "node-1", "service of node-1 has not reported since it started"),
+        (Answers(reported=None), "node-1", "service of node-1 has not reported since it started"),
         (Answers(host="node-3"), "node-1", "node-1 is not mapped into a cell yet"),
         (Answers(provider="else"), "node-1", "placement does not know node-1 yet"),
     ],

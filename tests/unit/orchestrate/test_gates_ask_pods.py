@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -42,7 +44,12 @@ class Asked:
         self.service, self.answer = service, answer
         kind, workload = KINDS[service]
         for number in range(count):
-            status = {"podIP": f"10.0.0.{number}", "conditions": [condition("Ready")]}
+            since = {"running": {"startedAt": f"2026-01-01T00:00:0{number}Z"}}
+            status = {
+                "podIP": f"10.0.0.{number}",
+                "conditions": [condition("Ready")],
+                "containerStatuses": [{"name": "beside", "state": {}}, {"name": workload, "state": since}],
+            }
             meta = {"labels": labels(service, workload)}
             pod = thing("Pod", f"{service}-{number}", meta=meta, status=status)
             self.cluster.put(POD, {**pod, "spec": {"nodeName": f"node-{number}"}})
@@ -87,6 +94,67 @@ def test_one_red_member_makes_the_gate_red(service):
     assert f"{service}-1: it is broken" == result.evidence
 
 
+def test_message_is_published_last_and_once():
+    """
+    Every member is looked at first, and told how many there should be.
+    """
+    asked = Asked("rabbitmq", 3)
+    asked.check()
+
+    assert [("rabbitmq-2", False), ("rabbitmq-1", False), ("rabbitmq-0", True)] == [
+        (pod, told["publishes"]) for pod, _, told in asked.calls
+    ]
+    assert {3} == {told["members"] for _, _, told in asked.calls}
+
+
+def test_nothing_is_published_while_a_member_is_unwell():
+    """
+    Those after it are not even asked.
+    """
+    asked = Asked("rabbitmq", 3, red("rabbitmq-1"))
+    asked.check()
+
+    assert ["rabbitmq-2", "rabbitmq-1"] == [pod for pod, _, _ in asked.calls]
+
+
+def test_each_question_has_a_nonce_of_its_own():
+    """
+    An answer of yesterday proves nothing.
+    """
+    asked = Asked("mariadb", 1)
+    asked.check()
+    asked.check()
+
+    assert 2 == len({told["nonce"] for _, _, told in asked.calls})
+
+
+def test_container_of_another_name_is_in_the_settings():
+    """
+    Where the one that can answer is not the workload's own.
+    """
+    asked = Asked("mariadb", 1)
+    asked.gate = GateSpec("gate", *KINDS["mariadb"], {"container": "client"})
+    asked.check()
+
+    assert ["client"] == [container for _, container, _ in asked.calls]
+
+
+def test_program_runs_in_a_real_python():
+    """
+    As it is sent: loader, header and text, without a file.
+    """
+    asked = Asked("mariadb", 1)
+
+    def really(call):
+        command = [sys.executable, *call.command[1:]]
+        done = subprocess.run(command, input=call.stdin, check=False, capture_output=True, text=True, env={})
+        return ExecResult(done.returncode, done.stdout, done.stderr)
+
+    asked.cluster.on_exec = really
+
+    assert "mariadb-0: FileNotFoundError: [Errno 2] No such file or directory: 'mariadb'" == asked.check().evidence
+
+
 def test_row_is_to_be_read_at_every_member():
     """
     One pod asks all of them.
@@ -125,12 +193,13 @@ def test_both_databases_of_ovn_are_to_be_asked():
 
 def test_compute_services_of_all_nodes_are_looked_for():
     """
-    One pod asks the cloud for them by the names of the nodes.
+    One pod asks the cloud for them by the names of the nodes; what they said before they were started does not count.
     """
     asked = Asked("nova-compute", 2)
     asked.check()
 
-    assert [("nova-compute-0", ["node-0", "node-1"])] == [(pod, said["nodes"]) for pod, _, said in asked.calls]
+    started = {"node-0": "2026-01-01T00:00:00", "node-1": "2026-01-01T00:00:01"}
+    assert [("nova-compute-0", started)] == [(pod, said["nodes"]) for pod, _, said in asked.calls]
 
 
 def test_image_is_to_be_read_from_every_pod():

@@ -8,6 +8,7 @@ from kolla_k8s.orchestrate.ready import State
 from kolla_k8s.orchestrate.store import Store
 from kolla_k8s.orchestrate.view import view_of
 from tests.unit.orchestrate.objects import (
+    claim,
     condition,
     crashing,
     ended,
@@ -271,3 +272,17 @@ def test_events_of_work_and_conditions_are_progress_and_complaints_are_not():
     release.has_pod(runs(), conditions=[condition("PodScheduled"), condition("Ready", "False")])
     assert ("pod-db-0", "PodScheduled") in progress_of(release.view())
     assert ("pod-db-0", "Ready") not in progress_of(release.view())
+
+
+def test_claim_that_is_bound_is_progress():
+    """
+    Its pod has said nothing yet.
+    """
+    store = Store()
+    facts = []
+    for phase in ("Pending", "Pending", "Bound"):
+        store.put(claim(phase=phase))
+        facts.append(progress_of(view_of(store, "openstack", "keystone", [claim()])))
+
+    assert facts[1] == facts[0]
+    assert not facts[2] <= facts[0]

@@ -350,6 +350,21 @@ async def test_lease_without_times_is_outlived_too(cluster: FakeCluster, clock: 
         assert DURATION_S <= clock.monotonic() <= DURATION_S + 2
 
 
+async def test_faster_run_that_has_left_again_is_not_named(cluster: FakeCluster, clock: FakeClock) -> None:
+    """
+    It took the Lease while we wrote ours, and holds it no more.
+    """
+
+    def be_faster(request: Request) -> None:
+        if request.verb == "create":
+            cluster.put(LEASES, {"metadata": {"name": "kolla-k8s-sky"}, "spec": {"holderIdentity": ""}}, "openstack")
+
+    cluster.fail = be_faster
+
+    with pytest.raises(HeldError, match="cloud sky: another run was faster; repeat to see which"):
+        await hold(cluster, clock, claim()).__aenter__()
+
+
 def _outage(_request: Request) -> None:
     raise OutsideError("https://fake.cluster", "cannot be reached")
 

@@ -218,12 +218,14 @@ def test_pods_are_not_asked_for_when_nothing_is_old():
     assert ["configmaps"] == [request.plural for request in cluster.requests]
 
 
-def test_uninstall_takes_what_helm_was_told_to_keep():
+def test_uninstall_takes_what_helm_was_told_to_keep_and_what_we_made():
     """
-    Of this service only.
+    Of this service only: our own is what single nodes have of their own.
     """
+    ours = {"app.kubernetes.io/name": "nova", "app.kubernetes.io/managed-by": "kolla-k8s"}
     cluster = a_cluster(
         CONFIG_MAP,
+        thing("ConfigMap", "nova-nodes", meta={"labels": ours}),
         config_map("nova-old"),
         config_map("nova-mine", is_kept=False),
         config_map("heat-old", "heat"),

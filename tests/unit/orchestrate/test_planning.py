@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from kolla_k8s.model.node_parts import NodeParts
 from kolla_k8s.model.plan import Action, LeaveSpec
-from kolla_k8s.orchestrate.plan import Wanted, build_plan, build_removal, input_digest
+from kolla_k8s.orchestrate.plan import Wanted, build_plan, build_removal, build_roll, input_digest, restarted
 from kolla_k8s.ports import Release
 
 NAMESPACES = {"control": "openstack", "node": "openstack-node"}
@@ -216,3 +219,73 @@ def test_service_that_is_disabled_by_now_can_be_removed(shipped):
     plan = build_removal(wanted_of(shipped, enabled=("mariadb",)), released(wanted_of(shipped), "keystone"))
 
     assert [("keystone", {})] == [(step.name, step.request.values) for step in plan.steps]
+
+
+def a_workload(kind, name, config, **spec):
+    return {"kind": kind, "metadata": {"name": name}, "spec": {"template": {"config": config}, **spec}}
+
+
+def test_pods_are_made_anew_where_their_template_differs():
+    """
+    Not where only the number differs, nor of what is new or gone, nor where somebody has to roll them.
+    """
+    on_delete = {"updateStrategy": {"type": "OnDelete"}}
+    before = [
+        a_workload("Deployment", "nova-api", "a", replicas=2),
+        a_workload("StatefulSet", "nova-scheduler", "a", replicas=1),
+        a_workload("StatefulSet", "nova-conductor", "a", replicas=1),
+        a_workload("DaemonSet", "nova-compute", "a"),
+        a_workload("DaemonSet", "libvirt", "a", **on_delete),
+        a_workload("Deployment", "nova-gone", "a", replicas=1),
+        {"kind": "ConfigMap", "metadata": {"name": "nova"}, "data": {"a": "1"}},
+    ]
+    after = [
+        a_workload("Deployment", "nova-api", "b", replicas=2),
+        a_workload("StatefulSet", "nova-scheduler", "b", replicas=1),
+        a_workload("StatefulSet", "nova-conductor", "a", replicas=3),
+        a_workload("DaemonSet", "nova-compute", "b"),
+        a_workload("DaemonSet", "libvirt", "b", **on_delete),
+        a_workload("Deployment", "nova-new", "b", replicas=1),
+        {"kind": "ConfigMap", "metadata": {"name": "nova"}, "data": {"a": "2"}},
+    ]
+
+    assert [
+        "DaemonSet nova-compute (a pod on each node)",
+        "Deployment nova-api (2 pods)",
+        "StatefulSet nova-scheduler (1 pod)",
+    ] == restarted(before, after)
+
+
+def test_pods_that_stay_until_they_are_rolled_can_be_asked_for():
+    """
+    Alone: those that roll by themselves are another question.
+    """
+    staying = {"updateStrategy": {"type": "OnDelete"}}
+    before = [a_workload("DaemonSet", "switch", "1", **staying), a_workload("Deployment", "api", "1", replicas=1)]
+    after = [a_workload("DaemonSet", "switch", "2", **staying), a_workload("Deployment", "api", "2", replicas=1)]
+
+    assert ["DaemonSet switch (a pod on each node)"] == restarted(before, after, on_delete=True)
+
+
+def test_parts_of_nodes_go_with_the_step_of_their_service(shipped):
+    """
+    Others have none.
+    """
+    parts = NodeParts("mariadb", "{}")
+    wanted = replace(wanted_of(shipped), node_parts={"mariadb": parts})
+
+    steps = {step.name: step.node_parts for step in build_plan(wanted, {}).steps}
+
+    assert (parts, None) == (steps["mariadb"], steps["keystone"])
+
+
+def test_roll_is_one_step_with_the_gates_of_its_service(shipped):
+    """
+    It needs nobody: what it needs was there when it was installed.
+    """
+    parts = NodeParts("keystone")
+
+    (step,) = build_roll(wanted_of(shipped), "keystone", parts, ["a"]).steps
+
+    assert (Action.ROLL, (), parts, {"a"}) == (step.action, step.needs, step.node_parts, step.nodes)
+    assert list(shipped["keystone"].spec.gates) == [gate.name for gate in step.gates]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from kolla_k8s.errors import OutsideError
-from kolla_k8s.orchestrate.preflight import CLASSES, DEFAULT_CLASS, NODES, SLICES, Finding, preflight, quantity
+from kolla_k8s.orchestrate.kinds import NODE
+from kolla_k8s.orchestrate.preflight import CLASSES, DEFAULT_CLASS, SLICES, Finding, preflight, quantity
 from tests.fake_cluster import URL, FakeCluster
 from tests.unit.orchestrate.objects import thing
 from tests.unit.orchestrate.virtual import run
@@ -38,7 +39,7 @@ def a_cluster(*nodes, classes=(), cluster=None):
     cluster = cluster or FakeCluster()
     cluster.kinds |= {"apps/v1/StatefulSet", "apps/v1/DaemonSet"}
     for node in nodes or (a_node(),):
-        cluster.put(NODES, node)
+        cluster.put(NODE, node)
     for one in classes:
         cluster.put(CLASSES, one)
     cluster.put(
@@ -202,7 +203,7 @@ def test_agents_of_every_node_are_counted_on_every_node():
     On those only that their selector chooses.
     """
     cluster = a_cluster(a_node("n1"), a_node("n2"), a_node("n3"))
-    cluster.put(NODES, {**a_node("n4"), "metadata": {"name": "n4", "labels": {"role": "compute"}}})
+    cluster.put(NODE, {**a_node("n4"), "metadata": {"name": "n4", "labels": {"role": "compute"}}})
     everywhere, chosen = workload("DaemonSet", requests={"cpu": "1"}), workload("DaemonSet", requests={"cpu": "2"})
     chosen["spec"]["template"]["spec"]["nodeSelector"] = {"role": "compute"}
 

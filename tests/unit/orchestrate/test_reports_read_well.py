@@ -97,3 +97,15 @@ def test_table_explains_a_waiting_step_down_to_what_is_really_waited_for():
     assert "b < a, x < Pod a-0: pulling" == cells["c"]
     assert "Pod y-0: Error" == cells["y"]
     assert "fine" == cells["z"]
+
+
+def test_nodes_with_old_pods_are_named_with_the_command():
+    """
+    Not all of them when they are many; machines get them all.
+    """
+    found = rows(a_step("a"))
+    found["a"].phase, found["a"].old_nodes = Phase.GREEN, [f"n{number}" for number in range(7)]
+
+    line = "a: pods of before run on n0, n1, n2, n3, n4 and 2 more; `kolla-k8s roll a` makes them anew"
+    assert line in report(found).text().splitlines()
+    assert found["a"].old_nodes == report(found).json()["steps"][0]["old_nodes"]

@@ -156,6 +156,24 @@ def test_gate_that_stays_red_fails_the_step_with_its_evidence():
     assert 31 == pytest.approx(report.rows["a"].failed_s, abs=2)
 
 
+def test_gate_that_hangs_at_last_keeps_what_it_said_before():
+    """
+    Silence explains nothing.
+    """
+    said = iter(["heat answered 500"])
+
+    async def hanging(_step, _gate):
+        if (words := next(said, None)) is None:
+            await asyncio.get_running_loop().create_future()
+        return GateResult(is_green=False, evidence=words)
+
+    plan = a_plan(a_step("a", gates=[GateSpec("g", "kind", "w", timeout_s=30)]))
+
+    report = run(carried_out(plan, SlowHelm(), check=hanging))
+
+    assert "still red after 30 s: heat answered 500" == report.rows["a"].cause.message
+
+
 def test_stop_lets_nothing_new_begin():
     """
     What runs is finished; what waits says that it was stopped.

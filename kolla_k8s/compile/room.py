@@ -1,0 +1,45 @@
+"""One definition under examination: what a check is given, and how it says what is wrong and where."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from kolla_k8s.compile.load import Definition
+from kolla_k8s.errors import Problem
+from kolla_k8s.model.catalog import Catalog
+from kolla_k8s.model.service import Service
+from kolla_k8s.suggest import did_you_mean
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """One definition under examination, among the others."""
+
+    definition: Definition
+    catalog: Catalog
+
+    @property
+    def service(self) -> Service:
+        """The service under examination."""
+        return self.definition.service
+
+    def problem(self, path: Path, fact: str, way_out: str = "") -> Problem:
+        """A problem at a path of the definition."""
+        return Problem(self.definition.document.place(path), field_name(path), fact, way_out)
+
+    def unknown(self, path: Path, what: str, name: str, known: Collection[str]) -> Iterator[Problem]:
+        """A problem when a name is not among the known ones."""
+        if name not in known:
+            yield self.problem(path, f'no {what} is called "{name}"', did_you_mean(name, known))
+
+
+def field_name(path: Path) -> str:
+    """Spell a path as people write it.
+
+    >>> field_name(("spec", "needs", "start", 0))
+    'spec.needs.start[0]'
+    """
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")

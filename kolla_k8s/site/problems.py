@@ -1,0 +1,99 @@
+"""Say what is wrong in a site's merged layers: at the line that said it last, in the words of people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+from kolla_k8s.errors import Problem
+from kolla_k8s.model.known_options import Known
+from kolla_k8s.site.merge import Layers
+from kolla_k8s.suggest import did_you_mean
+from kolla_k8s.yamlio import Keys
+
+
+@dataclass(frozen=True, slots=True)
+class Charts:
+    """What is known of the services that a site may speak of.
+
+    Attributes:
+        schemas: Service -> JSON Schema of its chart's values; its keys are the known services.
+        options: Service -> file -> the options that its release knows.
+        on_nodes: Service whose every pod belongs to a node -> word and argument of the placeholders in its files.
+    """
+
+    schemas: Mapping[str, Mapping[str, Any]]
+    options: Mapping[str, Mapping[str, Known]] = field(default_factory=dict)
+    on_nodes: Mapping[str, AbstractSet[tuple[str, str]]] = field(default_factory=dict)
+
+
+def unknown_options(layers: Layers, path: Keys, config: Any, files: Mapping[str, Known]) -> Iterable[Problem]:
+    """Give the options that nobody would read, of what stands at a path."""
+    for file, known in files.items() if isinstance(config, dict) else ():
+        for section, option, names in known.unknown(config.get(file)):
+            here = (*path, file, section, *([option] if option else []))
+            fact = f'[{section}] has no option "{option}"' if option else f'there is no section "{section}"'
+            yield Problem(place_of(layers, here), spell(here), fact, did_you_mean(option or section, names))
+
+
+def schema_problems(
+    layers: Layers, path: Keys, knobs: Mapping[str, Any], schema: Mapping[str, Any]
+) -> Iterable[Problem]:
+    """Give what a schema refuses of what stands at a path; nulls delete and are always right."""
+    given = _without_nulls({key: value for key, value in knobs.items() if key != "enabled"})
+    for error in Draft202012Validator(schema).iter_errors(given):
+        where = (*path, *error.absolute_path)
+        if error.validator == "additionalProperties":
+            known = set(error.schema.get("properties", {}))
+            for key in sorted(set(error.instance) - known):
+                here = (*where, key)
+                yield Problem(place_of(layers, here), spell(here), f'unknown key "{key}"', did_you_mean(key, known))
+        else:
+            yield Problem(place_of(layers, where), spell(where), *_said(error))
+
+
+def _said(error: Any) -> tuple[str, str]:
+    value = error.instance
+    match error.validator:
+        case "type":
+            wanted = error.validator_value
+            kinds = wanted if isinstance(wanted, str) else " or ".join(wanted)
+            return f"{value!r} is no {kinds}", "correct the value"
+        case "minimum" | "maximum":
+            word = "least" if error.validator == "minimum" else "most"
+            return f"{value} is not possible", f"at {word} {error.validator_value}"
+        case "not" if "multipleOf" in error.validator_value:
+            return f"{value} members cannot decide by majority", f"take {value - 1} or {value + 1}"
+        case "enum":
+            return f"{value!r} is no choice", "known: " + ", ".join(map(str, error.validator_value))
+        case "pattern":
+            return f"{value!r} does not match {error.validator_value}", "correct the value"
+        case _:
+            return str(error.message)[:200], "correct the value"
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return value
+
+
+def place_of(layers: Layers, path: Keys) -> str:
+    """Where a path, or else the first thing below or the nearest above it, was said last."""
+    while path:
+        if said := layers.history.get(path):
+            return said[-1].place
+        below = [said for known, said in layers.history.items() if known[: len(path)] == path]
+        if below:
+            return below[0][-1].place
+        path = path[:-1]
+    return "site"
+
+
+def spell(path: Keys) -> str:
+    """Write a path as people do: ``presets[0]``, ``services.keystone``."""
+    return "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in path).lstrip(".")

@@ -1,0 +1,66 @@
+"""A cloud with Neutron's agents in OVN's place: it boots a server, and what serves it outlives the agents' pods."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import ROOT, Sandbox, own_sandbox
+
+pytestmark = [pytest.mark.e2e, pytest.mark.compute, pytest.mark.timeout(1800)]
+SITE = ("--values", str(ROOT / "values/sites/all-in-one-ovs.yaml"))
+PODS = "/api/v1/namespaces/openstack-node/pods?labelSelector=app.kubernetes.io%2Fname%3D"
+AGENTS = ["neutron-ovs-agent", "neutron-dhcp", "neutron-l3", "neutron-metadata-agent"]
+SERVERS = {"dnsmasq", "haproxy"}
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[Sandbox]:
+    """A sandbox with the cloud; nothing is left of it afterwards."""
+    with own_sandbox("ovs", ["control", "compute", "ovs"]) as made:
+        done = made.tool("install", *SITE, "--output", "json")
+        assert 0 == done.returncode, done.stdout[-2000:]
+        yield made
+    assert {} == servers()
+    assert [] == [path.name for path in Path("/run/netns").glob("q*")]
+
+
+def servers() -> dict[int, str]:
+    """Process id -> name of what agents started for guests."""
+    found = {}
+    groups = [f for name in SERVERS for f in Path("/sys/fs/cgroup").glob(f"**/kolla-k8s.{name}/cgroup.procs")]
+    for pid in {pid for group in groups for pid in group.read_text().split()}:
+        found[int(pid)] = Path(f"/proc/{pid}/comm").read_text().strip()
+    return found
+
+
+def test_server_boots_and_goes_without_a_trace(cloud):
+    """
+    DHCP, metadata, security groups and the switch are all agents' work.
+    """
+    report = cloud.smoke(*SITE)
+
+    assert "green" == report["outcome"], report
+    assert {} == servers()
+
+
+def test_what_serves_guests_outlives_the_agents(cloud):
+    """
+    All agents' pods are deleted: the same processes go on, and the next agent of DHCP takes them over.
+    """
+    made = cloud.smoke(*SITE, "--keep")
+    before = servers()
+    for name in AGENTS:
+        cloud.api.ask("DELETE", PODS + name)
+    while_away = servers()
+
+    again = cloud.tool("install", *SITE, "--output", "json", *AGENTS)
+    after = servers()
+    gone = cloud.smoke(*SITE, "--clean", made["name"])
+
+    assert 0 == again.returncode, again.stderr
+    assert before == while_away
+    assert set(before.values()) == set(after.values()) == SERVERS
+    assert "green" == gone["outcome"]

@@ -1,0 +1,97 @@
+"""How a step of smoke looks into pods, and what it says when it found nothing."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from kolla_k8s.orchestrate.kinds import POD
+from kolla_k8s.orchestrate.smoke import LOOK_S, Smoke
+from kolla_k8s.ports import ExecResult
+from tests.fake_cluster import FakeCluster
+from tests.fakes import FakeClock
+from tests.unit.orchestrate.objects import condition, labels, thing
+from tests.unit.orchestrate.virtual import VirtualClock, run
+
+MADE = {"network": "n1", "address": "192.0.2.9", "host": "node-2"}
+PONG = ExecResult(0, "3 packets transmitted, 3 received\n", "")
+NO_NAMESPACE = ExecResult(1, "", 'Cannot open network namespace "qdhcp-n1"')
+
+
+def ping(service, answers):
+    """Ping with an agent's pod on each node that answers; gives what was found and the calls."""
+    cluster, calls = FakeCluster(), []
+    for node in answers:
+        about = {"namespace": "openstack-node", "labels": labels(service, "agent")}
+        pod = thing("Pod", f"{service}-{node}", meta=about, status={"conditions": [condition("Ready")]})
+        cluster.put(POD, {**pod, "spec": {"nodeName": node, "containers": [{"name": "agent"}]}})
+
+    def answer(call):
+        calls.append((call.pod, call.command[3]))
+        return answers[call.pod.removeprefix(f"{service}-")]
+
+    cluster.on_exec = answer
+    spaces = {"control": "openstack", "node": "openstack-node"}
+    smoke = Smoke(cluster, FakeClock(), "smoke", {}, {}, spaces, made=dict(MADE))
+    return run(smoke._ping()), calls
+
+
+@pytest.mark.parametrize(("service", "prefix"), [("neutron-metadata", "ovnmeta-"), ("neutron-dhcp", "qdhcp-")])
+def test_agent_on_the_host_of_the_guest_is_asked_first(service, prefix):
+    """
+    OVN's namespace of a network is nowhere else.
+    """
+    found, calls = ping(service, {"node-1": NO_NAMESPACE, "node-2": PONG})
+
+    assert (True, "3 packets transmitted, 3 received") == found
+    assert [(f"{service}-node-2", f"{prefix}n1")] == calls
+
+
+def test_agent_elsewhere_may_serve_the_network():
+    """
+    DHCP agents are few, and guests on every node.
+    """
+    found, calls = ping("neutron-dhcp", {"node-2": NO_NAMESPACE, "node-1": PONG})
+
+    assert found[0]
+    assert ["neutron-dhcp-node-2", "neutron-dhcp-node-1"] == [pod for pod, _ in calls]
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        ({"node-1": NO_NAMESPACE}, 'Cannot open network namespace "qdhcp-n1"'),
+        ({"node-1": ExecResult(1, "", "")}, "no answer"),
+        ({"node-1": ExecResult(1, "3 packets transmitted, 0 received", "")}, "3 packets transmitted, 0 received"),
+        ({}, "no pod of neutron-metadata or neutron-dhcp is ready"),
+    ],
+)
+def test_what_was_heard_is_said(answers, said):
+    """
+    Packets that nobody answers end the search: the network is there.
+    """
+    found, _ = ping("neutron-dhcp", answers)
+
+    assert (False, said) == found
+
+
+def test_step_says_how_long_it_waited_in_all():
+    """
+    One look is short, and made again until there is no more patience.
+    """
+
+    class Slow(FakeCluster):
+        """Looks for as long as it was told to."""
+
+        async def exec(self, *_, **__):
+            await asyncio.sleep(LOOK_S)
+            return ExecResult(1, "", f"server ACTIVE: not within {LOOK_S} s; it is BUILD")
+
+    cluster = Slow()
+    about = {"namespace": "openstack", "labels": labels("nova", "api")}
+    pod = thing("Pod", "nova-api-1", meta=about, status={"conditions": [condition("Ready")]})
+    cluster.put(POD, {**pod, "spec": {"containers": [{"name": "api"}]}})
+    smoke = Smoke(cluster, VirtualClock(), "smoke", {}, {}, {"control": "openstack"}, patience_s=90)
+
+    assert (False, "server ACTIVE: not within 100 s; it is BUILD") == run(smoke._step("server"))
