@@ -25,6 +25,9 @@ OUTLIVE = "/run/kolla-k8s/outlive"
 CGROUPS = "/run/kolla-k8s/cgroup"
 TOKEN = "/run/kolla-k8s/token"  # noqa: S105 - a path
 
+OWN_VOLUMES = frozenset({"cgroups", "kolla-k8s", "nodes", "outlive", "rendered", "tmp", "token"})
+SECRETS_OF = "secrets-"  # and the container that reads them: a volume of its own
+
 
 @dataclass(slots=True)
 class PodPlan:
@@ -53,8 +56,9 @@ class PodPlan:
         """Mount of exactly these secrets, for the one container that reads them."""
         if not pairs:
             return []
-        self.secret_volumes[f"secrets-{name}"] = secret_source(self.catalog, pairs)
-        return [{"name": f"secrets-{name}", "mountPath": SECRETS, "readOnly": True}]
+        volume = f"{SECRETS_OF}{name}"
+        self.secret_volumes[volume] = secret_source(self.catalog, pairs)
+        return [{"name": volume, "mountPath": SECRETS, "readOnly": True}]
 
 
 def container(name: str, image: str, command: list[str], resources: Any) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 from kolla_k8s.compile.commands import command_line, secret_arguments, steps
 from kolla_k8s.compile.load import Definition
 from kolla_k8s.compile.members import programs
+from kolla_k8s.compile.pod import OWN_VOLUMES, SECRETS_OF
 from kolla_k8s.compile.room import Path, Room
 from kolla_k8s.errors import Problem, UserFilesError
 from kolla_k8s.model.catalog import Catalog, derived_secrets, has_addresses, user_passwords
@@ -169,6 +170,8 @@ def _members(room: Room, path: Path, workload: Workload) -> Iterator[Problem]:
     for word in ("agent", "addresses"):
         if getattr(peers, word) and workload.kind is not Kind.STATEFUL_SET:
             yield room.problem((*path, "peers", word), "only a StatefulSet has members", "use kind: StatefulSet")
+    if peers.addresses and not workload.ports:
+        yield room.problem((*path, "peers", "addresses"), "nothing of it listens", "give the workload a port")
 
 
 def _process(room: Room, path: Path, process: Container) -> Iterator[Problem]:
@@ -194,6 +197,8 @@ def _process(room: Room, path: Path, process: Container) -> Iterator[Problem]:
 def _volumes(room: Room, path: Path, volumes: Mapping[str, Volume], *, has_claims: bool) -> Iterator[Problem]:
     for name, volume in volumes.items():
         here = (*path, "volumes", name)
+        if name in OWN_VOLUMES or name.startswith(SECRETS_OF):
+            yield room.problem(here, "every pod may have a volume of ours with this name", "call it something else")
         if volume.secret:
             yield from room.unknown((*here, "secret"), "secret", volume.secret, room.service.spec.secrets)
         if volume.persistent and not has_claims:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import subprocess
@@ -31,6 +32,7 @@ ROOT = Path(__file__).parents[2]
 TOOL = str(Path(sys.executable).parent / "kolla-k8s")
 SITE = str(ROOT / "values/sites/sandbox.yaml")
 SPACE = "/api/v1/namespaces/openstack"
+OPENSTACK = (ROOT / "kolla_k8s/orchestrate/gates/openstack.py").read_text()
 TIMEOUT_S = 1200
 
 
@@ -80,6 +82,20 @@ class Sandbox:
                 return await cluster.exec(space, pod, container, Command(["python3", "-"], program))
 
         return asyncio.run(ask())
+
+    def admin_password(self) -> str:
+        """Password of the cloud's administrator."""
+        data = self.api.ask("GET", f"{SPACE}/secrets/keystone-secrets")[1]["data"]
+        return base64.b64decode(data["admin-password"]).decode()
+
+    def as_admin(self, program: str) -> str:
+        """What a program prints that runs beside Nova's API with ``one``, the administrator's ``Cloud``."""
+        user = {"username": "admin", "password": self.admin_password(), "project": "admin"}
+        login = json.dumps({"auth_url": "http://keystone.openstack.svc:5000", **user})
+        labels = "app.kubernetes.io/name=nova,app.kubernetes.io/component=api"
+        done = self.python(labels, "api", f"{OPENSTACK}\none = Cloud(json.loads({login!r}))\n{program}")
+        assert 0 == done.exit_code, done.stderr
+        return done.stdout
 
     def writes(self) -> list[tuple[str, str, str]]:
         """Every mutating request of ours in the audit log: verb, kind, name."""

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from sandbox.ceph import USERS, Ceph, ceph
-from tests.e2e.conftest import ROOT, Sandbox, own_sandbox, steps_of
+from tests.e2e.conftest import OPENSTACK, ROOT, Sandbox, own_sandbox, steps_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.compute, pytest.mark.timeout(1800)]
 SITES = [word for name in ("all-in-one", "ceph") for word in ("--values", str(ROOT / f"values/sites/{name}.yaml"))]
-CLIENT = (ROOT / "kolla_k8s/orchestrate/gates/openstack.py").read_text() + "\none = Cloud(json.load(open(LOGIN)))\n"
+CLIENT = OPENSTACK + "\none = Cloud(json.load(open(LOGIN)))\n"
 UPLOAD = """
 about = {"name": "e2e", "disk_format": "raw", "container_format": "bare"}
 made = one.want("image", "POST", "/v2/images", about)["id"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
 import os
@@ -20,6 +19,7 @@ from sandbox.layout import EDGE_PORT, Layout
 from tests.e2e.browser import Dashboard
 from tests.e2e.conftest import ROOT, SPACE, Sandbox, own_sandbox, small_guest, steps_of
 from tests.e2e.members import client, key_of
+from tests.e2e.outside import outside, reaches
 from tests.e2e.sampler import Sampler
 from tests.e2e.secrecy import MARKER, SPACES, large_records, leaks, nasty_passwords
 
@@ -251,6 +251,20 @@ def test_service_is_installed_again_alone(compute, name):
     assert before <= set(pods(cloud))
 
 
+def test_server_is_reached_from_outside_by_its_floating_ip(compute):
+    """
+    A provider network is an option and a roll away; the node itself stands outside.
+    """
+    cloud = compute[0]
+    with outside(cloud, SITE, "ovn-controller"):
+        made = cloud.smoke(*SITE, "--keep")
+        reached = reaches(cloud, "neutron-metadata", made["made"]["floating"])
+        cloud.smoke(*SITE, "--clean", made["name"])
+
+    assert made["made"]["floating"].startswith("172.24.4.")
+    assert reached
+
+
 def test_databases_of_ovn_grow_to_three_and_shrink_again(compute):
     """
     One cluster each, and servers still get their networks from it.
@@ -327,12 +341,6 @@ def test_node_that_lost_its_power_runs_the_cloud_again(compute):
         assert time.monotonic() < deadline, walked.stdout
 
 
-def admin_password(cloud: Sandbox) -> str:
-    """Password of the cloud's administrator."""
-    data = cloud.api.ask("GET", f"{SPACE}/secrets/keystone-secrets")[1]["data"]
-    return base64.b64decode(data["admin-password"]).decode()
-
-
 def test_admin_sees_the_server_in_a_browser(compute, kept, tmp_path):
     """
     Through the edge's HTTPS name: log in, list the servers, look at one.
@@ -341,7 +349,7 @@ def test_admin_sees_the_server_in_a_browser(compute, kept, tmp_path):
     edge(cloud.at, EDGE_PORT)
 
     with Dashboard(f"https://horizon.cloud.sandbox:{EDGE_PORT}", cloud.at.pki / "edge.crt") as dashboard:
-        dashboard.log_in("admin", admin_password(cloud))
+        dashboard.log_in("admin", cloud.admin_password())
         text = dashboard.text_of("/project/instances/", kept["name"])
         dashboard.photograph(Path(os.environ.get("SCREENSHOTS", tmp_path)) / "horizon.png")
 

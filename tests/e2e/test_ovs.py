@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import ROOT, Sandbox, own_sandbox
+from tests.e2e.outside import outside, reaches
 
 pytestmark = [pytest.mark.e2e, pytest.mark.compute, pytest.mark.timeout(1800)]
 SITE = ("--values", str(ROOT / "values/sites/all-in-one-ovs.yaml"))
@@ -64,3 +65,16 @@ def test_what_serves_guests_outlives_the_agents(cloud):
     assert before == while_away
     assert set(before.values()) == set(after.values()) == SERVERS
     assert "green" == gone["outcome"]
+
+
+def test_server_is_reached_from_outside_by_its_floating_ip(cloud):
+    """
+    By a router of the agents, and a bridge of the node.
+    """
+    with outside(cloud, SITE, "neutron-ovs-agent"):
+        made = cloud.smoke(*SITE, "--keep")
+        reached = reaches(cloud, "neutron-dhcp", made["made"]["floating"])
+        cloud.smoke(*SITE, "--clean", made["name"])
+
+    assert made["made"]["floating"].startswith("172.24.4.")
+    assert reached
