@@ -6,6 +6,7 @@ only the hosts, addresses and files that it uses, so that a change elsewhere doe
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -20,9 +21,11 @@ from kolla_k8s.model.catalog import (
     secret_ref,
 )
 from kolla_k8s.model.exposed import exposed_ports, way_in
-from kolla_k8s.model.placeholders import OF_HOSTS, arguments
+from kolla_k8s.model.placeholders import OF_HOSTS, by_word
 from kolla_k8s.model.service import Periodic, Service
 from kolla_k8s.model.workload import Workload
+
+Named = Mapping[str, set[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,15 +120,14 @@ def _common(
     catalog: Catalog, service: Service, files: Files, steps: Any, urls: list[str] | None = None
 ) -> dict[str, Any]:
     contents = [_used(service, name, sections) for name, sections in files.sections.items()]
-    texts = [contents, steps]
-    transports = _transports(catalog, service, texts)
-    options = arguments(texts, "option")
+    named = by_word([contents, steps])
+    transports = _transports(catalog, service, named)
     return {
         "service": service.name,
-        "hosts": _hosts(catalog, service, texts),
+        "hosts": _hosts(catalog, service, named),
         **({"transports": transports} if transports else {}),
-        "urls": _urls(catalog, service, texts, urls or []),
-        **({"options": options} if options else {}),
+        "urls": addresses(catalog, {*named["url"], *(urls or ()), *service.spec.identity.services}),
+        **({"options": sorted(named["option"])} if named["option"] else {}),
         "files": {
             name: {
                 "format": service.spec.config[name].format.value,
@@ -146,16 +148,16 @@ def _used(service: Service, name: str, sections: list[str]) -> Any:
     return [content, variants]
 
 
-def _hosts(catalog: Catalog, service: Service, texts: Any) -> dict[str, Any]:
-    named = arguments(texts, *OF_HOSTS)
-    named += ["rabbitmq"] if arguments(texts, "transport") else []
-    wanted = {*named, *service.spec.needs.start, *service.spec.needs.run, service.name}
+def _hosts(catalog: Catalog, service: Service, named: Named) -> dict[str, Any]:
+    wanted = {service.name, *service.spec.needs.start, *service.spec.needs.run}
+    wanted |= {name for word in OF_HOSTS for name in named[word]}
+    wanted |= {"rabbitmq"} if named["transport"] else set()
     found = {name: catalog.host(name) for name in sorted(wanted)}
     return {name: asdict(host) for name, host in found.items() if host}
 
 
-def _transports(catalog: Catalog, service: Service, texts: Any) -> dict[str, Any]:
-    found = {name: catalog.messaging(name, service) for name in arguments(texts, "transport")}
+def _transports(catalog: Catalog, service: Service, named: Named) -> dict[str, Any]:
+    found = {name: catalog.messaging(name, service) for name in sorted(named["transport"])}
     return {
         name: {"user": login.user, "vhost": login.vhost, "password": f"{login.owner}/{login.secret}"}
         for name, login in found.items()
@@ -163,28 +165,23 @@ def _transports(catalog: Catalog, service: Service, texts: Any) -> dict[str, Any
     }
 
 
-def _urls(catalog: Catalog, service: Service, texts: Any, more: list[str]) -> dict[str, Any]:
-    wanted = {*arguments(texts, "url"), *more}
-    own = set(service.spec.identity.services)
-    found = addresses(catalog)
-    return {name: found[name] for name in sorted(wanted | own) if name in found}
-
-
-def addresses(catalog: Catalog) -> dict[str, dict[str, Any]]:
-    """What ``${url:...}`` can name: entries of the catalogue, and ``service/key`` of a service's exposed ports.
+def addresses(catalog: Catalog, wanted: set[str]) -> dict[str, dict[str, Any]]:
+    """Addresses by what ``${url:...}`` calls them: entries of the catalogue, and ``service/key`` of exposed ports.
 
     ``expose`` in an address says how clients outside reach it; the chart makes the public address of it.
     """
     found: dict[str, dict[str, Any]] = {}
     for owner in catalog.services.values():
-        for exposed in exposed_ports(owner):
-            about = {"service": exposed.host, "of": owner.name, "port": exposed.port, "path": ""}
-            found[f"{owner.name}/{exposed.name}"] = {**about, "expose": exposed.facts}
-        for name, entry in owner.spec.identity.services.items():
+        entries = {name: entry for name, entry in owner.spec.identity.services.items() if name in wanted}
+        for name, entry in entries.items():
             found[name] = dict(endpoint(owner, entry))
             if exposed_port := way_in(owner, entry_workload(owner, entry), entry.port):
                 found[name]["expose"] = exposed_port.facts
-    return found
+        ports = exposed_ports(owner) if owner.name in {name.partition("/")[0] for name in wanted} else ()
+        for exposed in ports:
+            about = {"service": exposed.host, "of": owner.name, "port": exposed.port, "path": ""}
+            found[f"{owner.name}/{exposed.name}"] = {**about, "expose": exposed.facts}
+    return {name: found[name] for name in sorted(wanted) if name in found}
 
 
 def secret_source(catalog: Catalog, pairs: list[tuple[str, str]]) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -68,3 +69,11 @@ def placeholders(item: Any) -> Iterator[Placeholder]:
 def arguments(item: Any, *words: str) -> list[str]:
     """Arguments of every placeholder with one of these words, each once, sorted."""
     return sorted({found.argument for found in placeholders(item) if found.word in words})
+
+
+def by_word(item: Any) -> defaultdict[str, set[str]]:
+    """Arguments of every placeholder, by word."""
+    named: defaultdict[str, set[str]] = defaultdict(set)
+    for found in placeholders(item):
+        named[found.word].add(found.argument)
+    return named
