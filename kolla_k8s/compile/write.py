@@ -21,7 +21,8 @@ from kolla_k8s.errors import HeldError, OutsideError
 
 _EXCHANGE = 2
 _AT_FDCWD = -100
-MARK = "kolla-k8s.io/digest:"
+MARK = "kolla-k8s.io/digest"
+"""The annotation in ``Chart.yaml`` that only charts of ours have."""
 
 
 def differences(folder: Path, charts: Sequence[Mapping[str, str]], names: Sequence[str]) -> list[str]:
@@ -98,7 +99,7 @@ def _read(path: Path) -> str | None:
 
 def _stale(folder: Path, names: Sequence[str]) -> list[str]:
     charts = folder.glob("*/Chart.yaml")
-    return sorted(c.parent.name for c in charts if c.parent.name not in names and MARK in c.read_text())
+    return sorted(c.parent.name for c in charts if c.parent.name not in names and f"{MARK}:" in c.read_text())
 
 
 @contextmanager
