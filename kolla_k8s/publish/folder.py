@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from kolla_k8s.alone import writing
 from kolla_k8s.errors import Problem, UserFilesError
 from kolla_k8s.publish.package import Package, digest
 from kolla_k8s.yamlio import dump, load
@@ -24,7 +25,14 @@ def publish_to_folder(packages: Sequence[Package], folder: Path) -> list[str]:
 
     Raises:
         UserFilesError: A version is published already with other content; nothing is written then.
+        HeldError: Another run is publishing there.
+        OutsideError: The disk refuses.
     """
+    with writing(folder, locked=folder, work="is publishing there"):
+        return _publish(packages, folder)
+
+
+def _publish(packages: Sequence[Package], folder: Path) -> list[str]:
     index = _index(folder)
     published = {
         (entry["name"], str(entry["version"])): entry for entries in index["entries"].values() for entry in entries
@@ -33,7 +41,6 @@ def publish_to_folder(packages: Sequence[Package], folder: Path) -> list[str]:
     if problems := [problem for one in found if (problem := _problem(one, folder / one.package.file_name))]:
         raise UserFilesError(problems)
     new = [one for one in found if one.archive is None or one.entry is None]
-    folder.mkdir(parents=True, exist_ok=True)
     for one in new:
         _add(one, folder, index["entries"])
     if new:

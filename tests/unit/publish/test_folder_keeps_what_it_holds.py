@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import gzip
+import os
 from dataclasses import replace
 
 import pytest
 
-from kolla_k8s.errors import UserFilesError
+from kolla_k8s.errors import HeldError, OutsideError, UserFilesError
 from kolla_k8s.publish.folder import INDEX, publish_to_folder
 from kolla_k8s.publish.package import Package, digest, zipped
 from kolla_k8s.yamlio import load
@@ -111,3 +113,28 @@ def test_lost_archive_of_another_digest_is_not_replaced(tmp_path):
 
     with pytest.raises(UserFilesError, match=r"is in the index, and its archive is gone; put it back, or raise "):
         publish_to_folder([a_package(b"other")], tmp_path)
+
+
+def test_second_publisher_is_told_to_wait(tmp_path):
+    """
+    Two at once could lose an entry of the index.
+    """
+    handle = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        with pytest.raises(HeldError, match="another run is publishing there; wait for it and repeat"):
+            publish_to_folder([a_package()], tmp_path)
+    finally:
+        os.close(handle)
+
+    assert ["keystone-2026.1.1.tgz"] == publish_to_folder([a_package()], tmp_path)
+
+
+def test_place_that_cannot_be_written_is_named(tmp_path):
+    """
+    With what the system says of it.
+    """
+    (tmp_path / "file").touch()
+
+    with pytest.raises(OutsideError, match=r"file/charts: cannot be written: Not a directory; see disk and rights"):
+        publish_to_folder([a_package()], tmp_path / "file/charts")
