@@ -44,12 +44,19 @@ def test_help_names_every_command_with_an_example():
 
 def test_gen_charts_gives_the_same_bytes_in_any_environment(tmp_path):
     """
-    Hash seed, locale and time zone change nothing.
+    Hash seed, locale, time zone and the order in which definitions were written change nothing.
     """
     folders = []
-    for number, zone in enumerate(("UTC", "Pacific/Auckland")):
-        folder = tmp_path / str(number)
-        done = run("gen-charts", "--output", str(folder), PYTHONHASHSEED=str(number), TZ=zone, LC_ALL="C")
+    definitions = sorted(path for path in (ROOT / "service_defs").rglob("*") if path.is_file())
+    worlds = [("UTC", "C", definitions), ("Pacific/Auckland", "C.UTF-8", definitions[::-1])]
+    for number, (zone, words, order) in enumerate(worlds):
+        folder, source = tmp_path / str(number), tmp_path / f"definitions-{number}"
+        for path in order:
+            copy = source / path.relative_to(ROOT / "service_defs")
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, copy)
+        said = ("--definitions", str(source), "--output", str(folder))
+        done = run("gen-charts", *said, PYTHONHASHSEED=str(number), TZ=zone, LC_ALL=words, PYTHONUTF8="0")
         assert 0 == done.returncode, done.stderr
         folders.append({path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()})
 
