@@ -80,6 +80,25 @@ def test_every_make_target_of_the_readme_exists():
     assert set() == named - targets
 
 
+def test_index_leads_to_every_page():
+    """
+    A page that nothing names is not found.
+    """
+    named = set(re.findall(r"\]\(([^)#]+)\)", (ROOT / "docs/index.md").read_text()))
+    pages = [path.relative_to(ROOT / "docs") for path in (ROOT / "docs").rglob("*.md")]
+
+    assert [] == [str(page) for page in pages if page.parts[0] not in ("adr", "index.md") and str(page) not in named]
+
+
+def test_readme_names_every_preset():
+    """
+    With what it says.
+    """
+    presets = {path.stem for path in (ROOT / "values/presets").glob("*.yaml")}
+
+    assert presets == set(re.findall(r"^\| `([\w-]+)` \|", (ROOT / "README.md").read_text(), re.MULTILINE))
+
+
 def test_example_definition_of_contributing_is_valid():
     """
     What a newcomer copies works.
