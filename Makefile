@@ -7,10 +7,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 0
 SITE ?= values/sites/sandbox.yaml
+CHECKOV ?= 3.3.30
+CHECKOV_HOME = $${XDG_CACHE_HOME:-$$HOME/.cache}/kolla-k8s/checkov-$(CHECKOV)
 HELM = $$(dirname $$($(BIN)/python -m sandbox helm))
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: help setup fmt lint types imports check test unit e2e test-compute outages faults faults-full cover golden charts charts-check bench demo docs docs-check lock package images sandbox-up sandbox-down sandbox-status
+.PHONY: help setup fmt lint types imports check test unit e2e test-compute outages faults faults-full cover golden charts charts-check checkov bench demo docs docs-check lock package images sandbox-up sandbox-down sandbox-status
 
 ##@ Build
 help: ## Show this help
@@ -90,6 +92,12 @@ charts: setup ## Compile the definitions into charts/
 
 charts-check: setup ## Committed charts equal their definitions
 	$(BIN)/kolla-k8s gen-charts --check
+
+checkov: setup ## What Checkov says of the charts, in a virtual environment of its own; docs/security.md says why
+	test -e "$(CHECKOV_HOME)/.ready" || $(PYTHON) -m venv "$(CHECKOV_HOME)"
+	test -e "$(CHECKOV_HOME)/.ready" || "$(CHECKOV_HOME)/bin/pip" install -q "checkov==$(CHECKOV)"
+	touch "$(CHECKOV_HOME)/.ready"
+	PATH="$(HELM):$$PATH" $(BIN)/python tests/checkov.py "$(CHECKOV_HOME)/bin/checkov"
 
 docs: setup ## Write the generated references
 	$(BIN)/python docs/generate.py

@@ -11,6 +11,7 @@ import io
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -266,9 +267,14 @@ def dump(data: Any) -> str:
     return stream.getvalue()
 
 
-def problems_from_pydantic(error: ValidationError, document: Document, model: type[BaseModel]) -> list[Problem]:
-    """Say every error of a model in our own words, with places and the nearest known key."""
-    return [_problem(detail, document, model) for detail in error.errors(include_url=False)]
+@contextmanager
+def in_our_words(document: Document, model: type[BaseModel]) -> Iterator[None]:
+    """Check data against a model in this block; errors come out as ``UserFilesError``, with places and known keys."""
+    try:
+        yield
+    except ValidationError as error:
+        problems = [_problem(detail, document, model) for detail in error.errors(include_url=False)]
+        raise UserFilesError(problems) from None
 
 
 def _problem(detail: Any, document: Document, model: type[BaseModel]) -> Problem:

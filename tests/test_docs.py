@@ -31,12 +31,41 @@ def test_every_link_leads_somewhere(page):
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_command_line_names_a_command(page):
     """
-    No page promises a command that is not there.
+    No page promises a command, a subcommand or an option that is not there.
     """
-    known = set(typer.main.get_command(cli.app).commands)
-    lines = re.findall(r"kolla-k8s ((?:[a-z]+-?)+)", re.sub(r"kolla-k8s\.io|\.cache/kolla-k8s", "", page.read_text()))
+    assert [] == [line for line in command_lines(page.read_text()) if not is_known(line)]
 
-    assert set() == {word for word in lines if word in {"genconfig", "upgrade", "reconfigure", "rollback"}} - known
+
+@pytest.mark.parametrize(
+    "text",
+    ["See `kolla-k8s genconfig`.", "    kolla-k8s genconfig\n", "```\n$ sudo kolla-k8s genconfig\n```\n",
+     "`kolla-k8s values genconfig`", "`kolla-k8s plan --genconfig`"],
+)  # fmt: skip
+def test_command_that_is_not_there_is_found_wherever_it_stands(text):
+    """
+    In a sentence, in a block, below a group, as an option.
+    """
+    assert [False] == [is_known(line) for line in command_lines(text)]
+
+
+def command_lines(text):
+    """What follows ``kolla-k8s`` in code: spans, indented lines and fenced blocks."""
+    fenced = re.findall(r"^```.*?\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    spans = [span.replace("\n", " ") for span in re.findall(r"`([^`\n]+\n?[^`\n]*)`", prose)]
+    code = [*fenced, *re.findall(r"^ {4,}.*$", prose, re.MULTILINE), *spans]
+    return [line for part in code for line in re.findall(r"\bkolla-k8s +([^|&;#\n]+)", part)]
+
+
+def is_known(line):
+    """Whether the words before the first option lead to a command, and it has every option."""
+    command, words = typer.main.get_command(cli.app), line.split()
+    while getattr(command, "commands", None) and words and re.fullmatch("[a-z][a-z-]*", words[0]):
+        command = command.commands.get(words.pop(0))
+    if command is None:
+        return False
+    known = {"--help", *(option for parameter in command.params for option in parameter.opts)}
+    return {word.partition("=")[0] for word in words if word.startswith("-")} <= known
 
 
 def test_every_make_target_of_the_readme_exists():
@@ -49,6 +78,25 @@ def test_every_make_target_of_the_readme_exists():
     }
 
     assert set() == named - targets
+
+
+def test_index_leads_to_every_page():
+    """
+    A page that nothing names is not found.
+    """
+    named = set(re.findall(r"\]\(([^)#]+)\)", (ROOT / "docs/index.md").read_text()))
+    pages = [path.relative_to(ROOT / "docs") for path in (ROOT / "docs").rglob("*.md")]
+
+    assert [] == [str(page) for page in pages if page.parts[0] not in ("adr", "index.md") and str(page) not in named]
+
+
+def test_readme_names_every_preset():
+    """
+    With what it says.
+    """
+    presets = {path.stem for path in (ROOT / "values/presets").glob("*.yaml")}
+
+    assert presets == set(re.findall(r"^\| `([\w-]+)` \|", (ROOT / "README.md").read_text(), re.MULTILINE))
 
 
 def test_example_definition_of_contributing_is_valid():

@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from kolla_k8s.compile.words import expand
 from kolla_k8s.errors import OutsideError, Problem, UserFilesError
 from kolla_k8s.model.service import Service
-from kolla_k8s.yamlio import Document, load, problems_from_pydantic
+from kolla_k8s.yamlio import Document, in_our_words, load
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +54,8 @@ def load_definition(file: Path, release: str) -> Definition:
     """Read one definition; raises ``UserFilesError`` with all its problems."""
     document = load(file)
     data = for_release(document.data, release)
-    try:
+    with in_our_words(document, Service):
         return Definition(expand(Service.model_validate(data)), document)
-    except ValidationError as error:
-        raise UserFilesError(problems_from_pydantic(error, document, Service)) from None
 
 
 def load_options(folder: Path, release: str) -> dict[str, dict[str, list[str]]]:

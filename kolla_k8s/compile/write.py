@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import fcntl
 import hashlib
 import os
 import shutil
@@ -17,11 +16,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from kolla_k8s.errors import HeldError, OutsideError
+from kolla_k8s.alone import writing
+from kolla_k8s.errors import OutsideError
 
 _EXCHANGE = 2
 _AT_FDCWD = -100
-MARK = "kolla-k8s.io/digest:"
+MARK = "kolla-k8s.io/digest"
+"""The annotation in ``Chart.yaml`` that only charts of ours have."""
 
 
 def differences(folder: Path, charts: Sequence[Mapping[str, str]], names: Sequence[str]) -> list[str]:
@@ -98,34 +99,16 @@ def _read(path: Path) -> str | None:
 
 def _stale(folder: Path, names: Sequence[str]) -> list[str]:
     charts = folder.glob("*/Chart.yaml")
-    return sorted(c.parent.name for c in charts if c.parent.name not in names and MARK in c.read_text())
+    return sorted(c.parent.name for c in charts if c.parent.name not in names and f"{MARK}:" in c.read_text())
 
 
 @contextmanager
 def _writing(folder: Path) -> Iterator[None]:
-    try:
-        with _locked(folder):
-            yield
-    except OSError as error:
-        raise OutsideError(
-            str(folder), f"cannot be written: {error.strerror or error}", "see disk and rights"
-        ) from error
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
     if folder.is_symlink():
         raise OutsideError(str(folder), "is a link", "name the folder itself with --output")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with writing(folder, locked=folder.parent, work="is writing charts there"):
         _clear_up(folder)
         yield
-    except BlockingIOError:
-        raise HeldError(f"{folder}: another run is writing charts there; wait for it and repeat") from None
-    finally:
-        os.close(handle)
 
 
 def _exchange_tree(folder: Path, wanted: Mapping[str, str], ours: set[str]) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from kolla_k8s.alone import writing
 from kolla_k8s.errors import Problem, UserFilesError
-from kolla_k8s.publish.package import Package
+from kolla_k8s.publish.package import Package, digest
 from kolla_k8s.yamlio import dump, load
 
 INDEX = "index.yaml"
@@ -17,40 +19,76 @@ COPIED = ("apiVersion", "appVersion", "description", "keywords", "kubeVersion", 
 
 
 def publish_to_folder(packages: Sequence[Package], folder: Path) -> list[str]:
-    """Add archives to a chart repository; give the names of files that are new.
+    """Add archives to a chart repository; give the names of files that were not there, or not in its index.
+
+    An archive is what it holds, whether the index lists it or was lost: what lies there is never written again.
 
     Raises:
         UserFilesError: A version is published already with other content; nothing is written then.
+        HeldError: Another run is publishing there.
+        OutsideError: The disk refuses.
     """
+    with writing(folder, locked=folder, work="is publishing there"):
+        return _publish(packages, folder)
+
+
+def _publish(packages: Sequence[Package], folder: Path) -> list[str]:
     index = _index(folder)
     published = {
         (entry["name"], str(entry["version"])): entry for entries in index["entries"].values() for entry in entries
     }
-    problems = [refusal(p, folder / p.file_name) for p in packages if _differs(p, published)]
-    if problems:
+    found = [_Found(p, _read(folder / p.file_name), published.get(_key(p))) for p in packages]
+    if problems := [problem for one in found if (problem := _problem(one, folder / one.package.file_name))]:
         raise UserFilesError(problems)
-    new = [p for p in packages if (p.about["name"], str(p.about["version"])) not in published]
-    folder.mkdir(parents=True, exist_ok=True)
+    new = [one for one in found if one.archive is None or one.entry is None]
     for one in new:
-        _write(folder / one.file_name, one.content)
-        index["entries"].setdefault(one.about["name"], []).insert(0, _entry(one))
+        _add(one, folder, index["entries"])
     if new:
         index["generated"] = _now()
         index["entries"] = dict(sorted(index["entries"].items()))
         _write(folder / INDEX, dump(index).encode())
-    return [one.file_name for one in new]
+    return [one.package.file_name for one in new]
 
 
 def refusal(package: Package, place: Path | str) -> Problem:
     """Why a version is not published twice."""
-    about = package.about
-    fact = f"{about['name']} {about['version']} is published with other content"
+    fact = f"{' '.join(_key(package))} is published with other content"
     return Problem(str(place), "", fact, "raise metadata.revision in its definition")
 
 
-def _differs(package: Package, published: dict[tuple[str, str], Any]) -> bool:
-    there = published.get((package.about["name"], str(package.about["version"])))
-    return there is not None and there["digest"] != package.digest
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What is to be published, and what of it is there already: the archive, its entry in the index."""
+
+    package: Package
+    archive: bytes | None
+    entry: dict[str, Any] | None
+
+
+def _problem(found: _Found, place: Path) -> Problem | None:
+    if found.archive is not None:
+        return None if found.package.is_in(found.archive) else refusal(found.package, place)
+    if found.entry is None or found.entry["digest"] == digest(found.package.content):
+        return None
+    fact = f"{' '.join(_key(found.package))} is in the index, and its archive is gone"
+    return Problem(str(place), "", fact, "put it back, or raise metadata.revision in its definition")
+
+
+def _key(package: Package) -> tuple[str, str]:
+    return package.about["name"], str(package.about["version"])
+
+
+def _add(found: _Found, folder: Path, entries: dict[str, Any]) -> None:
+    archive = found.archive
+    if archive is None:
+        archive = found.package.content
+        _write(folder / found.package.file_name, archive)
+    if found.entry is None:
+        entries.setdefault(found.package.about["name"], []).insert(0, _entry(found.package, archive))
+
+
+def _read(path: Path) -> bytes | None:
+    return path.read_bytes() if path.exists() else None
 
 
 def _index(folder: Path) -> dict[str, Any]:
@@ -59,10 +97,10 @@ def _index(folder: Path) -> dict[str, Any]:
     return data or {"apiVersion": "v1", "entries": {}, "generated": ""}
 
 
-def _entry(package: Package) -> dict[str, Any]:
+def _entry(package: Package, archive: bytes) -> dict[str, Any]:
     about = package.about
     copied = {key: about[key] for key in COPIED if key in about}
-    own = {"name": about["name"], "version": str(about["version"]), "digest": package.digest, "created": _now()}
+    own = {"name": about["name"], "version": str(about["version"]), "digest": digest(archive), "created": _now()}
     return {**copied, **own, "urls": [package.file_name]}
 
 

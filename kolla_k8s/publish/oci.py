@@ -21,11 +21,15 @@ async def publish_to_registry(packages: Sequence[Package], target: str, helm: He
         UserFilesError: A version is published already with other content; nothing is pushed then.
     """
     with tempfile.TemporaryDirectory(prefix="kolla-k8s-") as scratch:
-        there = {p.file_name: await _published(p, target, helm, Path(scratch)) for p in packages}
-        different = [p for p in packages if there[p.file_name] not in (None, p.content)]
-        if different:
-            raise UserFilesError([refusal(p, f"{target}/{p.about['name']}") for p in different])
-        new = [p for p in packages if there[p.file_name] is None]
+        found = [(p, await _published(p, target, helm, Path(scratch))) for p in packages]
+        problems = [
+            refusal(p, f"{target}/{p.about['name']}")
+            for p, archive in found
+            if archive is not None and not p.is_in(archive)
+        ]
+        if problems:
+            raise UserFilesError(problems)
+        new = [p for p, archive in found if archive is None]
         for one in new:
             archive = Path(scratch) / one.file_name
             archive.write_bytes(one.content)

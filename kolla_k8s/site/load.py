@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from kolla_k8s.errors import Problem, UserFilesError
 from kolla_k8s.model.catalog import Catalog
 from kolla_k8s.model.site import Site
@@ -20,7 +18,7 @@ from kolla_k8s.site.nodes import node_problems
 from kolla_k8s.site.options import set_document
 from kolla_k8s.site.problems import Charts, place_of, schema_problems, spell, unknown_options
 from kolla_k8s.suggest import did_you_mean
-from kolla_k8s.yamlio import Document, Keys, load, problems_from_pydantic
+from kolla_k8s.yamlio import Document, Keys, in_our_words, load
 
 PRESET_KEYS = frozenset({"apiVersion", "kind", "title"})
 
@@ -82,12 +80,12 @@ def load_site(
     problems += _unknown_wants(layers, charts.schemas)
     problems += _unknown_externals(layers, charts.schemas)
     problems += node_problems(layers, charts)
+    merged_document = Document(documents[0].name if documents else "--values", layers.data, {})
     try:
-        site = Site.model_validate(layers.data)
-    except ValidationError as error:
-        merged_document = Document(documents[0].name if documents else "--values", layers.data, {})
-        pointing = _Pointing(merged_document, documents)
-        raise UserFilesError([*problems_from_pydantic(error, pointing, Site), *problems]) from None
+        with in_our_words(_Pointing(merged_document, documents), Site):
+            site = Site.model_validate(layers.data)
+    except UserFilesError as error:
+        raise UserFilesError([*error.problems, *problems]) from None
     if problems:
         raise UserFilesError(problems)
     return LoadedSite(site, layers)

@@ -6,6 +6,7 @@ import functools
 import http.server
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -43,12 +44,19 @@ def test_help_names_every_command_with_an_example():
 
 def test_gen_charts_gives_the_same_bytes_in_any_environment(tmp_path):
     """
-    Hash seed, locale and time zone change nothing.
+    Hash seed, locale, time zone and the order in which definitions were written change nothing.
     """
     folders = []
-    for number, zone in enumerate(("UTC", "Pacific/Auckland")):
-        folder = tmp_path / str(number)
-        done = run("gen-charts", "--output", str(folder), PYTHONHASHSEED=str(number), TZ=zone, LC_ALL="C")
+    definitions = sorted(path for path in (ROOT / "service_defs").rglob("*") if path.is_file())
+    worlds = [("UTC", "C", definitions), ("Pacific/Auckland", "C.UTF-8", definitions[::-1])]
+    for number, (zone, words, order) in enumerate(worlds):
+        folder, source = tmp_path / str(number), tmp_path / f"definitions-{number}"
+        for path in order:
+            copy = source / path.relative_to(ROOT / "service_defs")
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, copy)
+        said = ("--definitions", str(source), "--output", str(folder))
+        done = run("gen-charts", *said, PYTHONHASHSEED=str(number), TZ=zone, LC_ALL=words, PYTHONUTF8="0")
         assert 0 == done.returncode, done.stderr
         folders.append({path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()})
 
@@ -126,18 +134,93 @@ def test_publishing_twice_is_quiet_and_a_changed_chart_is_refused(tmp_path):
     """
     What is published never changes; a changed definition needs a new revision.
     """
-    charts, target = tmp_path / "charts", tmp_path / "repository"
-    run("gen-charts", "--output", str(charts))
-    first = run("publish", "--charts", str(charts), "--to", str(target))
-    again = run("publish", "--charts", str(charts), "--to", str(target))
-    (charts / "keystone/README.md").write_text("other\n")
+    charts, target, definitions = tmp_path / "charts", tmp_path / "repository", a_few_definitions(tmp_path)
+    compiled = ("--definitions", str(definitions), "--output", str(charts))
+    publish = ("publish", "--definitions", str(definitions), "--charts", str(charts), "--to", str(target))
+    run("gen-charts", *compiled)
+    first, again = run(*publish), run(*publish)
+    rename(definitions / "memcached.yaml")
+    run("gen-charts", *compiled)
 
-    changed = run("publish", "--charts", str(charts), "--to", str(target))
+    changed = run(*publish)
 
-    assert f"{len(list(charts.iterdir()))} of them new" in first.stdout
+    assert "2 of them new" in first.stdout, first.stderr
     assert "0 of them new" in again.stdout
     assert 2 == changed.returncode
-    assert re.search(r"keystone 2026\.1\.\d+ is published with other content; raise metadata\.revision", changed.stderr)
+    fact = r"memcached 2026\.1\.\d+ is published with other content; raise metadata\.revision in its definition"
+    assert re.fullmatch(rf"{target}/memcached-2026\.1\.\d+\.tgz: {fact}\n", changed.stderr)
+
+
+def a_few_definitions(folder):
+    """Two that need nothing else, to change."""
+    (folder / "definitions").mkdir()
+    for name in ("memcached", "rabbitmq"):
+        shutil.copy(ROOT / f"service_defs/{name}.yaml", folder / "definitions")
+    return folder / "definitions"
+
+
+def rename(definition):
+    text = definition.read_text()
+    definition.write_text(re.sub("title: .*", "title: Another", text))
+    assert text != definition.read_text()
+
+
+def test_stale_chart_is_not_published(tmp_path):
+    """
+    A changed definition whose chart was not made anew: exit 2 with the way to make it, and nothing is written.
+    """
+    charts, definitions = tmp_path / "charts", a_few_definitions(tmp_path)
+    run("gen-charts", "--definitions", str(definitions), "--output", str(charts))
+    rename(definitions / "memcached.yaml")
+
+    done = run(
+        "publish", "--definitions", str(definitions), "--charts", str(charts), "--to", str(tmp_path / "repository")
+    )
+
+    way_out = f"run `kolla-k8s gen-charts --release 2026.1 --definitions {definitions} --output {charts}`"
+    fact = r"differs from its definition(, \d+ more files of this chart too)?"
+    assert 2 == done.returncode
+    assert re.fullmatch(rf"{charts}/memcached/[\w./]+: {fact}; {way_out}\n", done.stderr)
+    assert not (tmp_path / "repository").exists()
+
+
+def test_chart_without_a_definition_is_not_published(tmp_path):
+    """
+    Charts from elsewhere: the definitions they were made from have to be named.
+    """
+    charts, definitions = tmp_path / "charts", a_few_definitions(tmp_path)
+    run("gen-charts", "--definitions", str(definitions), "--output", str(charts))
+    (definitions / "memcached.yaml").unlink()
+
+    done = run(
+        "publish", "--definitions", str(definitions), "--charts", str(charts), "--to", str(tmp_path / "repository")
+    )
+
+    fact = f'no definition in {definitions} is called "memcached"'
+    assert (2, f"{charts}/memcached: {fact}; name their folder with --definitions\n") == (done.returncode, done.stderr)
+
+
+def test_chart_that_is_not_ours_is_published_as_it_is(tmp_path):
+    """
+    It has no definition.
+    """
+    chart = tmp_path / "charts/other"
+    chart.mkdir(parents=True)
+    (chart / "Chart.yaml").write_text("apiVersion: v2\nname: other\nversion: 1.0.0\n")
+
+    done = run("publish", "--charts", str(tmp_path / "charts"), "--to", str(tmp_path / "repository"))
+
+    assert (0, "other-1.0.0.tgz published") == (done.returncode, done.stdout.splitlines()[0])
+
+
+def test_folder_without_charts_is_exit_3(tmp_path):
+    """
+    Publishing nothing is no success.
+    """
+    done = run("publish", "--charts", str(tmp_path), "--to", str(tmp_path / "repository"))
+
+    assert 3 == done.returncode
+    assert f"{tmp_path}: holds no chart; run `kolla-k8s gen-charts`, or name a folder with --charts\n" == done.stderr
 
 
 @pytest.mark.helm
