@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 0
-SITE ?= values/sites/sandbox.yaml
+SITE ?= values/sites/$(if $(KUBECONFIG),demo,sandbox).yaml
 HELM = $$(dirname $$($(BIN)/python -m sandbox helm))
 export PYTHONPATH := $(CURDIR)
 
