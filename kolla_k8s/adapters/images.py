@@ -17,14 +17,13 @@ from typing import Any
 
 import aiohttp
 
-from kolla_k8s.adapters.registry import Login, fitting, logins, parse, status
+from kolla_k8s.adapters.registry import PATIENCE, Login, fitting, logins, parse, status
 from kolla_k8s.errors import KollaK8sError
 from kolla_k8s.orchestrate.preflight import Finding
 from kolla_k8s.orchestrate.secrets import SECRETS
 from kolla_k8s.ports import Cluster, KubeObject
 
 CONFIG = ".dockerconfigjson"
-PATIENCE_S = 10.0
 AT_ONCE = 8
 DENIED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
@@ -47,9 +46,8 @@ async def image_findings(cluster: Cluster, objects: Mapping[str, Sequence[KubeOb
         for image, names in _images(items, ()):
             secrets.setdefault(image, set()).update((space, name) for name in names)
     keyring = await _keyring(cluster, {place for places in secrets.values() for place in places})
-    timeout = aiohttp.ClientTimeout(total=PATIENCE_S, sock_connect=PATIENCE_S)
     connector = aiohttp.TCPConnector(limit_per_host=AT_ONCE)
-    async with aiohttp.ClientSession(timeout=timeout, connector=connector, trust_env=True) as session:
+    async with aiohttp.ClientSession(timeout=PATIENCE, connector=connector, trust_env=True) as session:
         asked = (_finding(session, image, secrets[image], keyring) for image in sorted(secrets))
         return list(await asyncio.gather(*asked))
 

@@ -25,6 +25,7 @@ KINDS = ",".join(
         "docker.distribution.manifest.list.v2",
     )
 )
+PATIENCE = aiohttp.ClientTimeout(total=10)
 HUB, HUB_API = "docker.io", "registry-1.docker.io"
 
 
@@ -98,7 +99,7 @@ async def status(session: aiohttp.ClientSession, image: Image, login: Login | No
     """
     host = HUB_API if image.host == HUB else image.host
     url = f"{'http' if _is_loopback(host) else 'https'}://{host}/v2/{image.name}/manifests/{image.reference}"
-    async with session.head(url, headers={"Accept": KINDS}, allow_redirects=True) as answer:
+    async with session.head(url, headers={"Accept": KINDS}, allow_redirects=True, timeout=PATIENCE) as answer:
         code, challenges = answer.status, answer.headers.getall("WWW-Authenticate", [])
     if code != HTTPStatus.UNAUTHORIZED:
         return code
@@ -108,7 +109,7 @@ async def status(session: aiohttp.ClientSession, image: Image, login: Login | No
     if not proof:
         return code
     headers = {"Accept": KINDS, "Authorization": proof}
-    async with session.head(url, headers=headers, allow_redirects=True) as answer:
+    async with session.head(url, headers=headers, allow_redirects=True, timeout=PATIENCE) as answer:
         return answer.status
 
 
@@ -125,7 +126,8 @@ async def _token(
         raise aiohttp.InvalidURL(realm, "tokens are given out without TLS")
     query = {"service": challenge.get("service", ""), "scope": challenge.get("scope", f"repository:{image.name}:pull")}
     headers = {"Authorization": login.header} if login else {}
-    async with session.get(realm, params={key: value for key, value in query.items() if value}, headers=headers) as got:
+    given = {key: value for key, value in query.items() if value}
+    async with session.get(realm, params=given, headers=headers, timeout=PATIENCE) as got:
         if got.status != HTTPStatus.OK:
             return got.status, ""
         body = await got.json(content_type=None)

@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from kolla_k8s.adapters.images import image_findings
-from kolla_k8s.adapters.registry import Image, Login, fitting, logins, parse, status
+from kolla_k8s.adapters.registry import PATIENCE, Image, Login, fitting, logins, parse, status
 from kolla_k8s.errors import OutsideError
 from kolla_k8s.orchestrate.preflight import Finding
 from kolla_k8s.orchestrate.secrets import SECRETS
@@ -242,7 +242,7 @@ async def test_status_is_what_the_giver_of_tokens_says(registry):
     """
     registry.guard = "login"
 
-    async with aiohttp.ClientSession() as session:
+    async with aiohttp.ClientSession(timeout=PATIENCE) as session:
         code = await status(session, parse(f"{registry.host}/kolla/keystone:1"), Login("x", "nobody", ""))
 
     assert 401 == code
