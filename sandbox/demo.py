@@ -1,10 +1,12 @@
 """``make demo``: bring up what is missing, install, and prove it with a token.
 
-With KUBECONFIG set, that cluster is used and images come from the registry of the site file; else the sandbox.
+With KUBECONFIG set, that cluster is used and images come from the registry of the site file (the public one, when no
+site is named); else the sandbox.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -14,6 +16,8 @@ from typing import Any
 
 from kolla_k8s.cli.cloud import Source, load_cloud
 from kolla_k8s.compile.values import images
+from kolla_k8s.orchestrate.gate import PODS, is_ready
+from kolla_k8s.ports import Cluster, Command
 from sandbox import guest
 
 PROOF = """
@@ -39,7 +43,7 @@ def main(site: str) -> None:
     done = subprocess.run(["kolla-k8s", "install", "--values", site], check=False)
     if done.returncode:
         sys.exit(done.returncode)
-    proof = _proof()
+    proof = asyncio.run(_proof(cloud.wanted.namespaces["control"]))
     print(f"token: project {proof['project']}, expires {proof['expires']}")
     for kind, interface, url in proof["catalogue"]:
         print(f"catalogue: {kind} {interface} {url}")
@@ -60,21 +64,23 @@ def _sandbox(names: list[str]) -> None:
     os.environ["KUBECONFIG"] = str(about["kubeconfig"])
 
 
-def _proof() -> dict[str, Any]:
-    import asyncio
-
+async def _proof(namespace: str) -> dict[str, Any]:
     from kolla_k8s.adapters.kube import connect
-    from kolla_k8s.ports import Command, Resource
 
-    async def ask() -> dict[str, Any]:
-        pods = Resource("", "v1", "pods", "Pod")
-        async with connect(os.environ["KUBECONFIG"], None) as cluster:
-            labels = "app.kubernetes.io/name=keystone,app.kubernetes.io/component=api"
-            pod = (await cluster.list(pods, "openstack", labels=labels))[0]["metadata"]["name"]
-            done = await cluster.exec("openstack", pod, "api", Command(["python3", "-c", PROOF]))
-            return dict(json.loads(done.stdout))
+    async with connect(os.environ["KUBECONFIG"], None) as cluster:
+        return await prove(cluster, namespace)
 
-    return asyncio.run(ask())
+
+async def prove(cluster: Cluster, namespace: str) -> dict[str, Any]:
+    """Project, expiry and catalogue of a token that a ready pod of Keystone gives out."""
+    labels = "app.kubernetes.io/name=keystone,app.kubernetes.io/component=api"
+    ready = [pod["metadata"]["name"] for pod in await cluster.list(PODS, namespace, labels=labels) if is_ready(pod)]
+    if not ready:
+        sys.exit(f"keystone: no pod with {labels} is ready in {namespace}; see `kolla-k8s status`")
+    done = await cluster.exec(namespace, ready[0], "api", Command(["python3", "-c", PROOF]))
+    if done.exit_code:
+        sys.exit(f"keystone: {ready[0]} gives out no token: {done.stderr.strip() or 'no answer'}")
+    return dict(json.loads(done.stdout))
 
 
 def _run(*command: str) -> None:

@@ -16,7 +16,7 @@ def check(
     helm: HelmPath = "helm",
     output: Output = "auto",
 ) -> None:
-    """Look at a cluster before installing: versions, rights, storage, capacity, images, DNS. Changes nothing.
+    """Look at a cluster before installing: versions, rights, storage, labels, room, DNS, images. Changes nothing.
 
     Example: kolla-k8s check --values site.yaml
     """

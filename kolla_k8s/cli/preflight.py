@@ -13,6 +13,7 @@ from kolla_k8s.cli.session import Target, opened
 from kolla_k8s.errors import DidNotComeUpError
 from kolla_k8s.orchestrate.plan import build_plan
 from kolla_k8s.orchestrate.preflight import Finding, preflight
+from kolla_k8s.ports import KubeObject
 
 
 async def check_cluster(source: Source, target: Target, output: str) -> None:
@@ -22,10 +23,11 @@ async def check_cluster(source: Source, target: Target, output: str) -> None:
         helm = Finding("helm", "ok", await session.helm.version())
         steps = build_plan(cloud.wanted, {}).steps
         rendered = await asyncio.gather(*(session.helm.template(step.request) for step in steps))
-        objects = [item for part in rendered for item in part]
-        space = cloud.wanted.namespaces["control"]
-        findings = [helm, *await preflight(session.cluster, space, objects)]
-        findings += await image_findings(objects)
+        objects: dict[str, list[KubeObject]] = {}
+        for step, items in zip(steps, rendered, strict=True):
+            objects.setdefault(step.request.namespace, []).extend(items)
+        findings = [helm, *await preflight(session.cluster, cloud.wanted.namespaces, objects)]
+        findings += await image_findings(session.cluster, objects)
     if output == "json":
         sys.stdout.write(json.dumps([asdict(finding) for finding in findings], indent=1) + "\n")
     else:

@@ -58,6 +58,7 @@ async def walk(source: Source, target: Target, guest: Guest, output: str, patien
     cloud = load_cloud(source)
     async with opened(target) as session:
         smoke = await _prepared(session, cloud, name, content, patience_s)
+        sys.stderr.write(f"{name} begins\n")
         passed = await smoke.run(lambda one: _tell(session, one, output), keep=keep)
     _end(session, smoke, passed, output)
 
@@ -95,7 +96,9 @@ def _end(session: Session, smoke: Smoke, passed: Sequence[Passed], output: str) 
         sys.stdout.write(json.dumps(about, indent=1) + "\n")
     if not is_green:
         red = next(one for one in passed if not one.is_green)
-        raise DidNotComeUpError(f"smoke: {red.step}: {session.redact(red.said)}")
+        is_clean = any(one.step == "clean" and one.is_green for one in passed)
+        way_out = "" if is_clean else f"; `kolla-k8s smoke --clean {smoke.name}` deletes what was made"
+        raise DidNotComeUpError(f"smoke: {red.step}: {session.redact(red.said)}{way_out}")
     if output != "json":
         sys.stdout.write(f"{smoke.name} is green after {sum(one.took_s for one in passed):.1f} s\n")
 

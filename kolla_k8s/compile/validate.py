@@ -300,7 +300,9 @@ def _rotation(room: Room, path: Path, rotate: Rotate | None) -> Iterator[Problem
 def _options(room: Room) -> Iterator[Problem]:
     spec = room.service.spec
     whens: list[tuple[Path, Mapping[str, Any]]] = [
-        (("spec", "workloads", name, "when"), workload.when) for name, workload in spec.workloads.items()
+        (("spec", "workloads", name, word), when)
+        for name, workload in spec.workloads.items()
+        for word, when in (("when", workload.when), ("alone", workload.alone))
     ]
     whens += [
         (("spec", "config", file, "variants", name, "when"), variant.when)

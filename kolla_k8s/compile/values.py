@@ -204,7 +204,28 @@ def values_schema(catalog: Catalog, service: Service) -> Json:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"Values of the chart {service.name}",
         **_closed(properties),
+        **_alone(service),
     }
+
+
+def _alone(service: Service) -> Json:
+    """What refuses a second replica where the options are such that replicas would share nothing."""
+    rules = []
+    for name, workload in service.spec.workloads.items():
+        if workload.alone:
+            said = {option: {"const": value} for option, value in workload.alone.items()}
+            others = [
+                option for option, value in workload.alone.items() if service.spec.options[option].default != value
+            ]
+            why = ", ".join(f"{option}: {value}" for option, value in workload.alone.items())
+            most = {"maximum": 1, "description": f"with {why} replicas share nothing"}
+            then = _at("workloads", _at(name, _at("replicas", most)))
+            rules.append({"if": _at("options", {"properties": said, "required": others}), "then": then})
+    return {"allOf": rules} if rules else {}
+
+
+def _at(key: str, schema: Json) -> Json:
+    return {"properties": {key: schema}}
 
 
 def _global_schema() -> Json:

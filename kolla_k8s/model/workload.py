@@ -219,6 +219,10 @@ class Workload(Container):
     node_selector: dict[str, str] = {}
     attachments: dict[Name, Attachment] = {}
     when: dict[Name, Any] = {}
+    alone: dict[Name, Any] = Field(
+        default={},
+        description="option -> value with which no more than one replica can be: replicas share nothing then",
+    )
     for_each: Name | None = Field(default=None, description="option (a map) for each key of which the workload exists")
     metrics: Metrics | None = None
 

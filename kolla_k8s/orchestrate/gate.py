@@ -172,6 +172,17 @@ async def _openstack(gates: Gates, _step: Step, gate: GateSpec, pods: list[KubeO
     return await gates.run(pods[0], gate, program, {**gate.settings, "nodes": nodes})
 
 
+async def _nova_cells(gates: Gates, step: Step, gate: GateSpec, pods: list[KubeObject]) -> GateResult:
+    """Pods of all workloads that the settings name, for one cell's conductors say nothing of another's."""
+    named = {
+        str(workload): [
+            str(pod["metadata"]["name"]) for pod in await gates.ready_pods(step, replace(gate, workload=str(workload)))
+        ]
+        for workload in gate.settings["workloads"]
+    }
+    return await gates.run(pods[0], gate, "nova_cells", {"pods": named})
+
+
 def _started(pod: KubeObject, container: str) -> str:
     """When a container of a pod was started, in UTC to the second; what was said of its node before is not of it."""
     statuses = pod["status"].get("containerStatuses") or ()
@@ -188,7 +199,7 @@ KINDS: dict[str, Kind] = {
     "horizon-login": _horizon,
     "keystone-token": _keystone,
     "libvirt-answers": _each_node,
-    "nova-cells": _openstack,
+    "nova-cells": _nova_cells,
     "openstack-request": _openstack,
     "mariadb-write-read": _mariadb,
     "memcached-set-get": _memcached,

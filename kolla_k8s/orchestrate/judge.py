@@ -33,6 +33,7 @@ class Judgement:
     Attributes:
         waits_for: Object and reason of the first thing that is not ready; empty when all is.
         cause: The proof that made it failed.
+        seen_s: Monotonic time at which that proof was first seen, and has stood since.
         warnings: Proofs that have stood long enough to be worth a word, and are not about to be final anyway.
         remedies: Proofs of an earlier run, each given once, whose ``remedy`` the runner should apply.
         blocker: What ``waits_for`` says, in parts.
@@ -46,6 +47,7 @@ class Judgement:
     remedies: tuple[Evidence, ...] = ()
     blocker: Blocker | None = None
     next_look_s: float | None = None
+    seen_s: float | None = None
 
 
 class Judge:
@@ -83,7 +85,8 @@ class Judge:
         final = [(age_s - one.grace_s, one) for age_s, one in standing if age_s >= one.grace_s]
         if final:
             first = max(final, key=lambda pair: pair[0])[1]
-            return Judgement(State.FAILED, str(blocker), first, warnings, blocker=blocker)
+            seen_s = self._first_seen[first.key]
+            return Judgement(State.FAILED, str(blocker), first, warnings, blocker=blocker, seen_s=seen_s)
         remedies = tuple(self._new_remedies(view, found))
         ages = [limit_s - age_s for age_s, one in standing for limit_s in (one.grace_s, one.warn_s)]
         next_look_s = min((age_s for age_s in ages if 0 < age_s < NEVER_S), default=None)

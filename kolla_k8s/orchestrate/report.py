@@ -52,6 +52,9 @@ class Row:
 
     Attributes:
         waits_for: The object, container and reason it waits for, or the needs that are not green yet.
+        first_evidence_s: When this run first saw what failed the step, by our own clock: a proof that has stood since,
+            the first red answer of a gate, an error of helm or the API. Not when the cluster says that it happened:
+            its time stamps are whole seconds of other clocks. None when nothing was seen, and patience ended.
         lost: Names of the steps whose failure kept this one from being tried.
         repairs: What was gone or failed of an unchanged release, for which it was applied again.
         evidence: Gate -> what it said last.
@@ -66,6 +69,7 @@ class Row:
     started_s: float | None = None
     objects_ready_s: float | None = None
     gate_green_s: float | None = None
+    first_evidence_s: float | None = None
     failed_s: float | None = None
     cause: Cause | None = None
     lost: tuple[str, ...] = ()
@@ -143,6 +147,7 @@ def row_json(row: Row) -> dict[str, Any]:
         "started": _rounded(row.started_s),
         "objects_ready": _rounded(row.objects_ready_s),
         "gate_green": _rounded(row.gate_green_s),
+        "evidence": _rounded(row.first_evidence_s),
         "failed": _rounded(row.failed_s),
         "gates": dict(row.evidence),
         "waits_for": row.waits_for,

@@ -1,7 +1,7 @@
 """A user's path through an installed cloud: from an image to a server that answers, and all away again.
 
 Each step is a small program run in a pod of nova's API, which may speak to all it needs; what it makes is called like
-the run. The cleaning step runs whatever happened before.
+the run. The cleaning step runs whatever happened before: a red step, an API that is away, an interrupt.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from kolla_k8s.errors import OutsideError
 from kolla_k8s.orchestrate.gate import PODS, is_ready, run_program
 from kolla_k8s.ports import Clock, Cluster, Command, KubeObject
 
-STEPS = ("image", "flavor", "network", "port", "server", "console", "ping", "floating")
+STEPS = ("image", "flavor", "network", "subnet", "port", "server", "console", "ping", "floating")
+TOLD_OF_GUEST = frozenset({"image", "flavor", "subnet"})
 PINGS = 3
 LOOK_S = 20
 """How long one program looks: an exec is no place to wait for long."""
@@ -56,14 +57,22 @@ class Smoke:
     made: dict[str, Any] = field(default_factory=dict)
 
     async def run(self, tell: Callable[[Passed], None], *, keep: bool = False) -> list[Passed]:
-        """Go the whole path, telling of each step; the first red one ends it, and all is cleaned unless kept."""
+        """Go the whole path, telling of each step; the first red one ends it, and all is cleaned unless kept.
+
+        Whoever cancels it waits for the cleaning, and may cancel that, too. What a program in a pod was about to make
+        just then may come to be afterwards: ``clean`` again finds it by its name.
+        """
         passed: list[Passed] = []
-        for step in STEPS:
-            passed.append(await self._timed(step))
-            tell(passed[-1])
-            if not passed[-1].is_green:
-                break
-        return passed if keep else [*passed, await self.clean(tell)]
+        try:
+            for step in STEPS:
+                passed.append(await self._timed(step))
+                tell(passed[-1])
+                if not passed[-1].is_green:
+                    break
+        finally:
+            if not keep:
+                passed.append(await self.clean(tell))
+        return passed
 
     async def clean(self, tell: Callable[[Passed], None]) -> Passed:
         """Delete everything that is called like the run, as far as it is there."""
@@ -73,7 +82,10 @@ class Smoke:
 
     async def _timed(self, step: str) -> Passed:
         began = self.clock.monotonic()
-        is_green, said = await (self._ping() if step == "ping" else self._step(step))
+        try:
+            is_green, said = await (self._ping() if step == "ping" else self._step(step))
+        except OutsideError as error:
+            is_green, said = False, str(error)
         return Passed(step, is_green, said, self.clock.monotonic() - began)
 
     async def _step(self, step: str) -> tuple[bool, str]:
@@ -82,7 +94,7 @@ class Smoke:
             "step": step,
             "name": self.name,
             "login": dict(self.login),
-            "guest": dict(self.guest) if step in {"image", "flavor", "network"} else {},
+            "guest": dict(self.guest) if step in TOLD_OF_GUEST else {},
             "made": self.made,
             "patience_s": LOOK_S,
         }

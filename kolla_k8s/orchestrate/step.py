@@ -48,10 +48,10 @@ LOG_LINES = 15
 class StepFailedError(Exception):
     """The step is lost, and why."""
 
-    def __init__(self, cause: Cause) -> None:
-        """Keep the cause."""
+    def __init__(self, cause: Cause, seen_s: float | None = None) -> None:
+        """Keep the cause, and the monotonic time of its first evidence; None when only patience ended."""
         super().__init__(cause.message)
-        self.cause = cause
+        self.cause, self.seen_s = cause, seen_s
 
 
 class StoppedError(Exception):
@@ -83,9 +83,9 @@ class Carrier:
         except StoppedError:
             self._enter(Phase.STOPPED)
         except StepFailedError as error:
-            self._fail(error.cause)
+            self._fail(error.cause, error.seen_s)
         except KollaK8sError as error:
-            self._fail(Cause(row.step.name, _word(error), str(error)))
+            self._fail(Cause(row.step.name, _word(error), str(error)), self._means.clock.monotonic())
         finally:
             self._log.close()
 
@@ -250,7 +250,7 @@ class Carrier:
 
     async def _raise_if_failed(self, judgement: Judgement) -> None:
         if judgement.cause is not None:
-            raise StepFailedError(await self._cause(judgement.cause))
+            raise StepFailedError(await self._cause(judgement.cause), judgement.seen_s)
 
     def _tell(self, judgement: Judgement, missing: str) -> str:
         """Show what the step waits for, in the words of its own log where it has one."""
@@ -299,18 +299,19 @@ class Carrier:
     async def _gate(self, gate: GateSpec) -> None:
         """Ask until green; raises when it is red for too long, or when its pods are proven to fail meanwhile."""
         clock, row = self._means.clock, self._row
-        deadline_s, period_s = clock.monotonic() + gate.timeout_s, FIRST_GATE_PERIOD_S
+        deadline_s, period_s, red_s = clock.monotonic() + gate.timeout_s, FIRST_GATE_PERIOD_S, None
         while True:
             result = await self._ask(gate, deadline_s - clock.monotonic(), row.evidence.get(gate.name, ""))
             row.evidence[gate.name] = result.evidence
             if result.is_green:
                 return
+            red_s = clock.monotonic() if red_s is None else red_s
             await self._raise_if_failed(self._look()[1])
             self._show(f"gate {gate.name}: {result.evidence}", row.warnings)
             if clock.monotonic() >= deadline_s:
                 message = f"still red after {gate.timeout_s:.0f} s: {result.evidence}"
                 pods = f"kubectl -n {self._request.namespace} get pods -l app.kubernetes.io/name={row.step.name}"
-                raise StepFailedError(Cause(f"gate {gate.name}", gate.kind, message, pods))
+                raise StepFailedError(Cause(f"gate {gate.name}", gate.kind, message, pods), red_s)
             await self._wait(self._never(), period_s)
             period_s = GATE_PERIOD_S
 
@@ -348,8 +349,9 @@ class Carrier:
             row.waits_for, row.warnings = waits_for, warnings
             self._means.on_change(row)
 
-    def _fail(self, cause: Cause) -> None:
+    def _fail(self, cause: Cause, seen_s: float | None) -> None:
         self._row.cause, self._row.failed_s = cause, self._shared.now_s()
+        self._row.first_evidence_s = None if seen_s is None else seen_s - self._shared.began_s
         self._enter(Phase.FAILED)
 
     def _enter(self, phase: Phase) -> None:

@@ -65,7 +65,8 @@ def _said(error: Any) -> tuple[str, str]:
             return f"{value!r} is no {kinds}", "correct the value"
         case "minimum" | "maximum":
             word = "least" if error.validator == "minimum" else "most"
-            return f"{value} is not possible", f"at {word} {error.validator_value}"
+            reason = f": {error.schema['description']}" if "description" in error.schema else ""
+            return f"{value} is not possible", f"at {word} {error.validator_value}{reason}"
         case "not" if "multipleOf" in error.validator_value:
             return f"{value} members cannot decide by majority", f"take {value - 1} or {value + 1}"
         case "enum":

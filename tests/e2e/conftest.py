@@ -170,19 +170,21 @@ def passwords(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def watched(sandbox, passwords, tmp_path_factory):
-    """Report of the install on the empty cluster, and every process and temporary file that held a marker meanwhile."""
+    """What the install on the empty cluster said, and each process and temporary file that held a marker meanwhile."""
     made = sandbox.tool("secrets", "init", "--values", SITE, "--from", str(passwords))
     assert 0 == made.returncode, made.stderr
     folder = tmp_path_factory.mktemp("tmp")
     with Sampler([MARKER], [folder]) as sampler:
-        report = sandbox.install(TMPDIR=str(folder), XDG_CACHE_HOME=str(folder))
-    return report, sampler
+        arguments = ("install", "--values", SITE, "--output", "json")
+        done = sandbox.tool(*arguments, TMPDIR=str(folder), XDG_CACHE_HOME=str(folder))
+    assert 0 == done.returncode, done.stderr
+    return done, sampler
 
 
 @pytest.fixture(scope="session")
 def first_install(watched):
     """Report of the install on the empty cluster."""
-    return watched[0]
+    return json.loads(watched[0].stdout)
 
 
 @pytest.fixture

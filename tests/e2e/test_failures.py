@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 
 import pytest
 
@@ -19,6 +20,12 @@ def standing(api, path, thing):
         yield
     finally:
         api.ask("DELETE", f"{path}/{thing['metadata']['name']}")
+
+
+def told_soon(failed):
+    """Whether every failure of a run was told within 5 s of its first evidence, as the product promises."""
+    steps = [step for step in json.loads(failed.stdout)["steps"] if step["state"] == "failed"]
+    return bool(steps) and all(0 <= step["failed"] - step["evidence"] <= 5 for step in steps)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -50,9 +57,10 @@ def test_wrong_image_is_named_and_mended_by_the_same_command(cloud):
     """
     wrong = "services.memcached.images.memcached=registry.sandbox:5000/openstack.kolla/nothing:1"
 
-    failed = cloud.tool("install", "--values", SITE, "--output", "text", "--set", wrong)
+    failed = cloud.tool("install", "--values", SITE, "--output", "json", "--set", wrong)
 
     assert 1 == failed.returncode
+    assert told_soon(failed), failed.stdout
     assert "memcached: Pod memcached-0" in failed.stderr
     assert "nothing:1" in failed.stderr
     assert "kubectl -n openstack describe pod memcached-0" in failed.stderr
@@ -64,13 +72,14 @@ def test_quota_is_quoted_and_the_same_command_goes_on_without_it(cloud):
     What refuses the pods is said in its own words; what it said before is no verdict once it is gone.
     """
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "tight"}, "spec": {"hard": {"pods": 1}}}
-    command = ("install", "--values", SITE, "-o", "text", "--set", "services.keystone.workloads.api.replicas=2")
+    command = ("install", "--values", SITE, "-o", "json", "--set", "services.keystone.workloads.api.replicas=2")
     with standing(cloud.api, f"{SPACE}/resourcequotas", quota):
         failed = cloud.tool(*command)
 
     again = cloud.tool(*command)
 
     assert 1 == failed.returncode
+    assert told_soon(failed), failed.stdout
     assert "exceeded quota: tight" in failed.stderr
     assert "describe resourcequota" in failed.stderr
     assert 0 == again.returncode, again.stderr
@@ -84,9 +93,10 @@ def test_bootstrap_step_that_fails_shows_its_last_lines(cloud):
     wrong = r"services.keystone.config.keystone\.conf.database.connection=mysql+pymysql://keystone@nowhere.invalid/x"
     retries = r"services.keystone.config.keystone\.conf.database.max_retries=1"
 
-    failed = cloud.tool("install", "--values", SITE, "--output", "text", "--set", wrong, "--set", retries)
+    failed = cloud.tool("install", "--values", SITE, "--output", "json", "--set", wrong, "--set", retries)
 
     assert 1 == failed.returncode
+    assert told_soon(failed), failed.stdout
     assert "keystone-bootstrap-" in failed.stderr
     assert "schema-expand" in failed.stderr
     assert "nowhere.invalid" in failed.stderr
@@ -97,9 +107,10 @@ def test_claim_without_a_class_is_named_and_made_anew_with_one(sandbox, beside):
     """
     Templates of claims cannot be changed in place; volumes that never came to be hold nothing.
     """
-    failed = sandbox.tool("install", "mariadb", *beside("classless", "--set", "storage.class=nowhere"))
+    failed = sandbox.tool("install", "mariadb", *beside("classless", "--set", "storage.class=nowhere"), "-o", "json")
 
     assert 1 == failed.returncode
+    assert told_soon(failed), failed.stdout
     assert "PersistentVolumeClaim data-mariadb-0" in failed.stderr
     assert "nowhere" in failed.stderr
     assert "kubectl get storageclass" in failed.stderr
@@ -127,9 +138,10 @@ def test_pod_that_admission_refuses_is_explained_in_its_words(sandbox, beside):
     }
     path = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolic"
     with standing(sandbox.api, f"{path}ies", policy), standing(sandbox.api, f"{path}ybindings", binding):
-        failed = sandbox.tool("install", "memcached", *beside("refused"))
+        failed = sandbox.tool("install", "memcached", *beside("refused"), "-o", "json")
 
     assert 1 == failed.returncode
+    assert told_soon(failed), failed.stdout
     assert "StatefulSet memcached: FailedCreate" in failed.stderr
     assert "memcached is not for this cluster" in failed.stderr
     mended = sandbox.tool("install", "memcached", *beside("refused"))

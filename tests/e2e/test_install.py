@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 
 import pytest
 
@@ -23,8 +24,16 @@ def test_empty_cluster_becomes_a_cloud_in_order(first_install):
     for need in steps["keystone"]["needs"]:
         assert steps["keystone"]["started"] >= steps[need]["gate_green"]
     for step in steps.values():
-        assert step["started"] - step["needs_ready"] < 0.01 * first_install["took_s"]
         assert step["needs_ready"] <= step["started"] <= step["objects_ready"] <= step["gate_green"]
+
+
+def test_step_starts_when_its_last_need_is_ready(first_install):
+    """
+    At most 200 ms later in 19 of 20 cases: the budget of the product, by its own figures.
+    """
+    waits_s = [step["started"] - step["needs_ready"] for step in first_install["steps"]]
+
+    assert statistics.quantiles(waits_s, n=20, method="inclusive")[-1] * 1000 <= 200
 
 
 def test_second_install_writes_nothing_but_the_lease(cloud):

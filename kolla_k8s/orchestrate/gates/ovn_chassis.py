@@ -1,16 +1,19 @@
-"""The node is a chassis of the southbound database, and has taken note of its newest configuration."""
+"""The node has its integration bridge, is a chassis of the southbound database, and has its newest configuration."""
 
 import os
 import subprocess
 import time
 
+BRIDGE = "br-int"
+
 
 def check(_arguments):
     """Evidence, or SystemExit with what is wrong."""
     chassis = os.environ["NODE_NAME"]
-    remote = _run(
-        "ovs-vsctl", "--db=unix:/run/openvswitch/db.sock", "get", "Open_vSwitch", ".", "external_ids:ovn-remote"
-    )
+    switch = ["ovs-vsctl", "--db=unix:/run/openvswitch/db.sock"]
+    if BRIDGE not in _run(*switch, "list-br").split():
+        raise SystemExit(f"the switch of {chassis} has no bridge {BRIDGE}")
+    remote = _run(*switch, "get", "Open_vSwitch", ".", "external_ids:ovn-remote")
     south = ["ovn-sbctl", f"--db={remote.strip(chr(34))}", "--no-leader-only", "--bare"]
     address = _run(*south, "--columns=ip", "find", "Encap", f"chassis_name={chassis}")
     if not address:

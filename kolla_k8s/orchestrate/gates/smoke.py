@@ -54,21 +54,26 @@ def flavor(one, arguments):
 
 
 def network(one, arguments):
-    """A network with a subnet, and a security group that lets ping in."""
-    name = arguments["name"]
-    net = one.want("network", "POST", "/v2.0/networks", {"network": {"name": name}})["network"]
-    subnet = {"name": name, "network_id": net["id"], "ip_version": 4, "cidr": arguments["guest"]["cidr"]}
-    one.want("network", "POST", "/v2.0/subnets", {"subnet": subnet})
-    group = one.want("network", "POST", "/v2.0/security-groups", {"security_group": {"name": name}})["security_group"]
-    rule = {"security_group_id": group["id"], "direction": "ingress", "protocol": "icmp", "ethertype": "IPv4"}
-    one.want("network", "POST", "/v2.0/security-group-rules", {"security_group_rule": rule})
-    return f"{subnet['cidr']}, MTU {net.get('mtu')}", {"network": net["id"], "group": group["id"]}
+    """A network."""
+    net = one.want("network", "POST", "/v2.0/networks", {"network": {"name": arguments["name"]}})["network"]
+    return f"MTU {net.get('mtu')}", {"network": net["id"]}
+
+
+def subnet(one, arguments):
+    """Addresses of the network."""
+    about = {"name": arguments["name"], "network_id": arguments["made"]["network"], "ip_version": 4}
+    wanted = {**about, "cidr": arguments["guest"]["cidr"]}
+    made = one.want("network", "POST", "/v2.0/subnets", {"subnet": wanted})["subnet"]
+    return wanted["cidr"], {"subnet": made["id"]}
 
 
 def port(one, arguments):
-    """A port with an address."""
-    made = arguments["made"]
-    wanted = {"name": arguments["name"], "network_id": made["network"], "security_groups": [made["group"]]}
+    """A port with an address, in a security group that lets ping in."""
+    made, name = arguments["made"], arguments["name"]
+    group = one.want("network", "POST", "/v2.0/security-groups", {"security_group": {"name": name}})["security_group"]
+    rule = {"security_group_id": group["id"], "direction": "ingress", "protocol": "icmp", "ethertype": "IPv4"}
+    one.want("network", "POST", "/v2.0/security-group-rules", {"security_group_rule": rule})
+    wanted = {"name": name, "network_id": made["network"], "security_groups": [group["id"]]}
     found = one.want("network", "POST", "/v2.0/ports", {"port": wanted})["port"]
     address = found["fixed_ips"][0]["ip_address"]
     return address, {"port": found["id"], "address": address}
@@ -128,11 +133,14 @@ def floating(one, arguments):
     wanted = {"name": name, "external_gateway_info": {"network_id": net["id"]}}
     there = _named(one, "network", "/v2.0/routers", "routers", name)
     router = there[0] if there else one.want("network", "POST", "/v2.0/routers", {"router": wanted})["router"]
-    for subnet in () if there else _named(one, "network", "/v2.0/subnets", "subnets", name):
+    if not there:
         path = f"/v2.0/routers/{router['id']}/add_router_interface"
-        one.want("network", "PUT", path, {"subnet_id": subnet["id"]})
+        one.want("network", "PUT", path, {"subnet_id": made["subnet"]})
     wanted = {"floating_network_id": net["id"], "port_id": made["port"], "description": name}
-    found = one.want("network", "POST", "/v2.0/floatingips", {"floatingip": wanted})["floatingip"]
+    there = one.want("network", "GET", f"/v2.0/floatingips?description={name}")["floatingips"]
+    found = (
+        there[0] if there else one.want("network", "POST", "/v2.0/floatingips", {"floatingip": wanted})["floatingip"]
+    )
 
     def up():
         return one.want("network", "GET", f"/v2.0/floatingips/{found['id']}")["floatingip"]["status"] == "ACTIVE"
@@ -146,20 +154,27 @@ def clean(one, arguments):
     name = arguments["name"]
     _clean_routes(one, name)
     _clean_servers(one, name, arguments["patience_s"])
-    for kind in ("ports", "subnets", "networks", "security-groups"):
-        for found in _named(one, "network", f"/v2.0/{kind}", kind.replace("-", "_"), name):
-            one.ask("network", "DELETE", f"/v2.0/{kind}/{found['id']}")
-    for found in one.want("compute", "GET", "/flavors")["flavors"]:
-        if found["name"] == name:
-            one.ask("compute", "DELETE", f"/flavors/{found['id']}")
-    for found in one.want("image", "GET", "/v2/images?limit=1000")["images"]:
-        if found["name"].startswith(f"{name}-"):
-            one.ask("image", "DELETE", f"/v2/images/{found['id']}")
-    kinds = ("ports", "routers", "networks")
-    left = [f"{kind[:-1]} {name}" for kind in kinds if _named(one, "network", f"/v2.0/{kind}", kind, name)]
+    for _, service, path in _things(one, name):
+        one.ask(service, "DELETE", path)
+    left = [what for what, _, _ in _things(one, name)]
     if left:
         raise SystemExit(f"still there: {', '.join(left)}")
     return "nothing is left", {}
+
+
+def _things(one, name):
+    """Everything called like the run but servers, in the order in which it can go: what, its service, its path."""
+    for found in one.want("network", "GET", f"/v2.0/floatingips?description={name}")["floatingips"]:
+        yield f"floating IP {found['floating_ip_address']}", "network", f"/v2.0/floatingips/{found['id']}"
+    for kind in ("routers", "ports", "subnets", "networks", "security-groups"):
+        for found in _named(one, "network", f"/v2.0/{kind}", kind.replace("-", "_"), name):
+            yield f"{kind[:-1].replace('-', ' ')} {name}", "network", f"/v2.0/{kind}/{found['id']}"
+    for found in one.want("compute", "GET", "/flavors")["flavors"]:
+        if found["name"] == name:
+            yield f"flavor {name}", "compute", f"/flavors/{found['id']}"
+    for found in one.want("image", "GET", "/v2/images?limit=1000")["images"]:
+        if str(found["name"]).startswith(f"{name}-"):
+            yield f"image {found['name']}", "image", f"/v2/images/{found['id']}"
 
 
 def _clean_routes(one, name):
@@ -169,7 +184,6 @@ def _clean_routes(one, name):
         for subnet in _named(one, "network", "/v2.0/subnets", "subnets", name):
             path = f"/v2.0/routers/{router['id']}/remove_router_interface"
             one.ask("network", "PUT", path, {"subnet_id": subnet["id"]})
-        one.ask("network", "DELETE", f"/v2.0/routers/{router['id']}")
 
 
 def _clean_servers(one, name, patience_s):
@@ -186,4 +200,4 @@ def _named(one, service, path, key, name):
     return [found for found in one.want(service, "GET", f"{path}?name={name}")[key] if found["name"] == name]
 
 
-STEPS = {step.__name__: step for step in (image, flavor, network, port, server, console, floating, clean)}
+STEPS = {step.__name__: step for step in (image, flavor, network, subnet, port, server, console, floating, clean)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from kolla_k8s.compile.values import defaults, values_schema
 from kolla_k8s.model.choices import choose
@@ -151,3 +152,21 @@ def test_variants_of_two_files_may_be_called_alike(tmp_path):
 
     assert {"a.conf": "a.conf", "b.conf": "b.conf"} == {n: file["s3"]["content"]["a"]["is"] for n, file in said.items()}
     assert {"a.conf": ["s3"], "b.conf": ["s3"]} == {n: list(schema["properties"]) for n, schema in known.items()}
+
+
+def test_second_replica_is_refused_where_replicas_share_nothing(tmp_path):
+    """
+    By the chart's own schema, so that plain helm refuses it, too; whether the option is said or left at its default.
+    """
+    choices = {"backend": {"default": "file", "one-of": ["file", "rbd"], "help": "where data is"}}
+    workloads = {"api": {**LISTENING, "alone": {"backend": "file"}}, "web": {**LISTENING, "alone": {"backend": "rbd"}}}
+    catalog = catalog_of(write(tmp_path, a_definition("one", options=choices, workloads=workloads)))
+    schema = Draft202012Validator(values_schema(catalog, catalog["one"]))
+
+    def refused(workload, **options):
+        values = {"workloads": {workload: {"replicas": 2}}, "options": options}
+        return [list(error.absolute_path) for error in schema.iter_errors(values)]
+
+    assert [["workloads", "api", "replicas"]] == refused("api") == refused("api", backend="file")
+    assert [] == refused("api", backend="rbd") == refused("web") == refused("web", backend="file")
+    assert [["workloads", "web", "replicas"]] == refused("web", backend="rbd")

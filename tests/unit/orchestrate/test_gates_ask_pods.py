@@ -31,6 +31,7 @@ KINDS = {
     "ovn-controller": ("ovn-chassis", "controller"),
     "glance": ("glance-image", "api"),
     "horizon": ("horizon-login", "web"),
+    "nova": ("nova-cells", "api"),
 }
 ONE = [("mariadb", 1), ("keystone", 1), ("nova-compute", 1), ("ovn", 1)]
 ALL = [("rabbitmq", 3), ("memcached", 2), ("libvirt", 2), ("openvswitch", 2), ("horizon", 2)]
@@ -54,7 +55,7 @@ class Asked:
             pod = thing("Pod", f"{service}-{number}", meta=meta, status=status)
             self.cluster.put(POD, {**pod, "spec": {"nodeName": f"node-{number}"}})
         self.cluster.on_exec = self._exec
-        self.gate = GateSpec("gate", kind, workload, {"southbound": "nb"})
+        self.gate = GateSpec("gate", kind, workload, {"southbound": "nb", "workloads": ["scheduler", "conductor"]})
 
     def _exec(self, call):
         header = json.loads(call.stdin.partition("\n")[0])
@@ -200,6 +201,20 @@ def test_compute_services_of_all_nodes_are_looked_for():
 
     started = {"node-0": "2026-01-01T00:00:00", "node-1": "2026-01-01T00:00:01"}
     assert [("nova-compute-0", started)] == [(pod, said["nodes"]) for pod, _, said in asked.calls]
+
+
+def test_ready_pods_of_every_named_workload_are_looked_for_in_nova():
+    """
+    By the names that Nova knows them by; a workload without a ready pod is asked for all the same.
+    """
+    asked = Asked("nova", 1)
+    for name, is_up in (("nova-scheduler-0", "True"), ("nova-scheduler-1", "False")):
+        meta = {"labels": labels("nova", "scheduler")}
+        asked.cluster.put(POD, thing("Pod", name, meta=meta, status={"conditions": [condition("Ready", is_up)]}))
+
+    asked.check()
+
+    assert [{"scheduler": ["nova-scheduler-0"], "conductor": []}] == [said["pods"] for _, _, said in asked.calls]
 
 
 def test_image_is_to_be_read_from_every_pod():

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from kolla_k8s.errors import OutsideError
-from kolla_k8s.orchestrate.kinds import NODE
-from kolla_k8s.orchestrate.preflight import CLASSES, DEFAULT_CLASS, SLICES, Finding, preflight, quantity
+from kolla_k8s.orchestrate.kinds import NODE, POD
+from kolla_k8s.orchestrate.preflight import CLASSES, DEFAULT_CLASS, SLICES, Finding, preflight
+from kolla_k8s.orchestrate.room import quantity
+from kolla_k8s.orchestrate.secrets import NAMESPACES
 from tests.fake_cluster import URL, FakeCluster
 from tests.unit.orchestrate.objects import thing
 from tests.unit.orchestrate.virtual import run
@@ -19,8 +21,12 @@ class Old(FakeCluster):
         return {"url": URL, "version": "1.29.14", "user": "fake"}
 
 
-def a_node(name="n1", cpu="4", memory="8Gi", **spec):
-    return thing("Node", name, spec=spec, status={"allocatable": {"cpu": cpu, "memory": memory}})
+PLANES = {"control": "openstack", "node": "openstack-node"}
+
+
+def a_node(name="n1", cpu="4", memory="8Gi", labels=None, **spec):
+    allocatable = {"cpu": cpu, "memory": memory}
+    return thing("Node", name, meta={"labels": labels or {}}, spec=spec, status={"allocatable": allocatable})
 
 
 def a_class(name, *, is_default=False):
@@ -53,9 +59,14 @@ def a_cluster(*nodes, classes=(), cluster=None):
     return cluster
 
 
-def asked(cluster, *objects):
+def findings(cluster, *objects, on_nodes=()):
+    """What is found of objects of the control plane, and of the node plane."""
+    return run(preflight(cluster, PLANES, {"openstack": objects, "openstack-node": on_nodes}))
+
+
+def asked(cluster, *objects, on_nodes=()):
     """Findings by their subject."""
-    return {one.subject: one for one in run(preflight(cluster, "openstack", objects))}
+    return {one.subject: one for one in findings(cluster, *objects, on_nodes=on_nodes)}
 
 
 def test_fit_cluster_is_fit_in_every_respect():
@@ -65,7 +76,7 @@ def test_fit_cluster_is_fit_in_every_respect():
     found = asked(a_cluster(), workload())
 
     assert {"ok"} == {one.level for one in found.values()}
-    assert ["Kubernetes", "kinds", "rights", "storage", "cpu", "memory", "DNS"] == list(found)
+    assert ["Kubernetes", "kinds", "rights", "storage", "nodes", "cpu", "memory", "DNS"] == list(found)
     assert f"1.34.4 at {URL}" == found["Kubernetes"].fact
 
 
@@ -77,7 +88,7 @@ def test_asking_changes_nothing():
 
     asked(cluster, workload())
 
-    assert {"list", "create"} == {request.verb for request in cluster.requests}
+    assert {"list", "create", "get"} == {request.verb for request in cluster.requests}
     assert {"selfsubjectaccessreviews"} == {one.plural for one in cluster.requests if one.verb == "create"}
 
 
@@ -107,37 +118,111 @@ def test_missing_rights_are_named_together():
     """
     One Role mends them all; a right on a part of a kind is asked as the API wants it.
     """
-    cluster, parts = a_cluster(), []
+    cluster, parts = a_cluster(), set()
 
     def allows(spec):
         about = spec["resourceAttributes"]
-        parts.append(about.get("subresource"))
-        return (about["resource"], about["verb"]) not in {("statefulsets", "delete"), ("pods", "get")}
+        parts.add(about.get("subresource"))
+        is_refused = (about["resource"], about["verb"]) in {("statefulsets", "delete"), ("pods", "get")}
+        return not (is_refused and about["namespace"] == "openstack")
 
     cluster.allows = allows
 
     found = asked(cluster, workload())
 
-    assert "problem" == found["rights"].level
-    assert "missing in openstack: get pods/exec, delete statefulsets.apps" == found["rights"].fact
-    assert ["exec"] == [part for part in parts if part]
+    fact = "missing in openstack: get pods/exec, get pods/log, delete statefulsets.apps"
+    assert Finding("rights", "problem", fact, "ask for a Role with these rights") == found["rights"]
+    assert {None, "exec", "log"} == parts
+
+
+def refused(cluster, *missing, **objects):
+    """Facts about rights on a cluster that refuses these: ``(namespace, resource, verb)``."""
+
+    def allows(spec):
+        about = spec["resourceAttributes"]
+        return (about.get("namespace", ""), about["resource"], about["verb"]) not in missing
+
+    cluster.allows = allows
+    return [one.fact for one in findings(cluster, **objects) if one.subject == "rights"]
+
+
+@pytest.mark.parametrize(
+    ("missing", "fact"),
+    [
+        (("openstack", "leases", "create"), "missing in openstack: create leases.coordination.k8s.io"),
+        (("openstack", "leases", "update"), "missing in openstack: update leases.coordination.k8s.io"),
+        (("openstack-node", "pods", "watch"), "missing in openstack-node: watch pods"),
+        (("openstack-node", "jobs", "list"), "missing in openstack-node: list jobs.batch"),
+        (("openstack-node", "secrets", "create"), "missing in openstack-node: create secrets"),
+        (("openstack-node", "daemonsets", "patch"), "missing in openstack-node: patch daemonsets.apps"),
+        (("openstack-node", "namespaces", "get"), "missing in openstack-node: get namespaces"),
+        (("", "nodes", "list"), "missing in the cluster: list nodes"),
+    ],
+)
+def test_everything_that_an_install_asks_of_the_api_is_asked(missing, fact):
+    """
+    Of the planes and of the cluster, and not what is applied alone.
+    """
+    agent = workload("DaemonSet", "agent")
+    del agent["metadata"]["namespace"]  # as charts render it
+
+    assert [fact] == refused(a_cluster(), missing, on_nodes=[agent])
+
+
+def test_right_to_make_namespaces_is_needed_where_one_is_missing():
+    """
+    Who was given both by an administrator needs no right in the cluster for it.
+    """
+    fresh, missing = a_cluster(), ("", "namespaces", "create")
+    fresh.remove(NAMESPACES, "openstack-node")
+
+    assert ["missing in the cluster: create namespaces"] == refused(fresh, missing)
+    assert not any("missing" in fact for fact in refused(a_cluster(), missing))
+
+
+def forbidding(*verbs, plural=""):
+    """A cluster that answers some requests with a refusal."""
+    cluster = a_cluster()
+
+    def refuse(request):
+        if request.verb in verbs and request.plural.startswith(plural):
+            raise OutsideError(URL, f"{request.plural} are off")
+
+    cluster.fail = refuse
+    return cluster
 
 
 def test_rights_that_cannot_be_asked_are_a_warning():
     """
     Some API servers are not asked; that forbids nothing.
     """
-    cluster = a_cluster()
+    found = asked(forbidding("create"))
 
-    def refuse(request):
-        if request.verb == "create":
-            raise OutsideError(URL, "reviews are off")
+    fact = f"cannot be told: {URL}: selfsubjectaccessreviews are off"
+    assert Finding("rights", "warning", fact) == found["rights"]
 
-    cluster.fail = refuse
 
-    found = asked(cluster)
+def test_what_we_may_not_look_at_is_a_warning():
+    """
+    The other questions are asked all the same.
+    """
+    found = asked(forbidding("list", plural="nodes"))
 
-    assert Finding("rights", "warning", f"cannot be asked: {URL}: reviews are off") == found["rights"]
+    assert f"cannot be told: {URL}: nodes are off" == found["capacity"].fact
+    assert {"nodes": "warning", "capacity": "warning"} == {
+        name: one.level for name, one in found.items() if one.level != "ok"
+    }
+
+
+def test_namespaces_that_we_may_not_look_at_are_asked_for_as_a_right():
+    """
+    Nothing is said about making them then.
+    """
+    cluster = forbidding("get", plural="namespaces")
+
+    facts = refused(cluster, ("openstack", "namespaces", "get"), ("", "namespaces", "create"))
+
+    assert ["missing in openstack: get namespaces"] == facts
 
 
 def a_claim(storage_class):
@@ -193,23 +278,70 @@ def test_requests_are_held_against_the_nodes():
 
     found = asked(cluster, *sets, thing("ConfigMap", "etc"))
 
-    fact = "6.0 of 4.0 cores on 2 nodes are requested"
+    fact = "6.0 cores are requested, 4.0 of 4.0 on 2 nodes are free"
     assert Finding("cpu", "problem", fact, "add nodes or lower resources") == found["cpu"]
-    assert Finding("memory", "ok", "2.0 of 8.0 GiB on 2 nodes are requested") == found["memory"]
+    assert Finding("memory", "ok", "2.0 GiB are requested, 8.0 of 8.0 on 2 nodes are free") == found["memory"]
+
+
+def a_pod(name, cpu, space="monitoring", node="n1", phase="Running", **more):
+    containers = [{"name": "c", "resources": {"requests": {"cpu": cpu}}}]
+    spec = {"containers": containers, "nodeName": node, **more}
+    return thing("Pod", name, meta={"namespace": space}, spec=spec, status={"phase": phase})
+
+
+def test_what_runs_already_leaves_less_room():
+    """
+    But for pods that have ended, wait for a node, or are this cloud's own: those are what is asked for.
+    """
+    cluster = a_cluster(a_node())
+    init = {"initContainers": [{"name": "i", "resources": {"requests": {"cpu": "1500m"}}}]}
+    side = {"initContainers": [{"restartPolicy": "Always", "resources": {"requests": {"cpu": "250m"}}}]}
+    for pod in (
+        a_pod("big-first", "500m", **init),
+        a_pod("with-sidecar", "250m", **side),
+        a_pod("over", "1", phase="Succeeded"),
+        a_pod("waiting", "1", node=None),
+        a_pod("ours", "1", space="openstack-node"),
+    ):
+        cluster.put(POD, pod)
+
+    found = asked(cluster, workload(requests={"cpu": "2100m"}))
+
+    assert "problem" == found["cpu"].level
+    assert "2.1 cores are requested, 2.0 of 4.0 on 1 nodes are free" == found["cpu"].fact
 
 
 def test_agents_of_every_node_are_counted_on_every_node():
     """
     On those only that their selector chooses.
     """
-    cluster = a_cluster(a_node("n1"), a_node("n2"), a_node("n3"))
-    cluster.put(NODE, {**a_node("n4"), "metadata": {"name": "n4", "labels": {"role": "compute"}}})
+    cluster = a_cluster(a_node("n1"), a_node("n2"), a_node("n3"), a_node("n4", labels={"role": "compute"}))
     everywhere, chosen = workload("DaemonSet", requests={"cpu": "1"}), workload("DaemonSet", requests={"cpu": "2"})
     chosen["spec"]["template"]["spec"]["nodeSelector"] = {"role": "compute"}
 
     found = asked(cluster, everywhere, chosen)
 
-    assert "6.0 of 16.0 cores on 4 nodes are requested" == found["cpu"].fact
+    assert "6.0 cores are requested, 16.0 of 16.0 on 4 nodes are free" == found["cpu"].fact
+    assert Finding("nodes", "ok", "every node selector finds a node") == found["nodes"]
+
+
+def test_label_that_no_node_bears_is_a_problem():
+    """
+    Its pods would be waited for in vain; one command mends it for all that want it.
+    """
+    agents = [workload("DaemonSet", name) for name in ("libvirt", "compute")]
+    for agent in agents:
+        agent["spec"]["template"]["spec"]["nodeSelector"] = {"role": "compute"}
+
+    both = asked(a_cluster(a_node(labels={"role": "control"})), on_nodes=agents)
+    one = asked(a_cluster(), on_nodes=agents[:1])
+
+    fact, way_out = (
+        "no node is labelled role=compute, as compute, libvirt want",
+        "`kubectl label node NODE role=compute`",
+    )
+    assert Finding("nodes", "problem", fact, way_out) == both["nodes"]
+    assert "no node is labelled role=compute, as libvirt wants" == one["nodes"].fact
 
 
 def test_cluster_without_dns_is_worth_a_warning():

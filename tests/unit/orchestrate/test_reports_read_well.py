@@ -40,6 +40,18 @@ e: stopped before it was green"""
     assert expected == report(found).text()
 
 
+def test_machines_are_told_when_the_first_evidence_was_seen():
+    """
+    In seconds of the run, beside the verdict; null where nothing was seen.
+    """
+    found = rows(a_step("a"), a_step("b"))
+    found["a"].first_evidence_s, found["a"].failed_s = 4.0004, 6.5
+
+    said = [(step["evidence"], step["failed"]) for step in report(found).json()["steps"]]
+
+    assert [(4.0, 6.5), (None, None)] == said
+
+
 def test_failure_without_a_cause_is_told_all_the_same():
     """
     It should not happen.

@@ -154,6 +154,7 @@ def test_gate_that_stays_red_fails_the_step_with_its_evidence():
 
     assert "still red after 30 s: no token" == report.rows["a"].cause.message
     assert 31 == pytest.approx(report.rows["a"].failed_s, abs=2)
+    assert 31 == pytest.approx(report.rows["a"].failed_s - report.rows["a"].first_evidence_s, abs=1)
 
 
 def test_gate_that_hangs_at_last_keeps_what_it_said_before():

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
+from kolla_k8s.errors import OutsideError
 from kolla_k8s.orchestrate.kinds import POD
 from kolla_k8s.orchestrate.smoke import LOOK_S, Smoke
 from kolla_k8s.ports import ExecResult
@@ -95,3 +97,101 @@ def test_step_says_how_long_it_waited_in_all():
     smoke = Smoke(cluster, VirtualClock(), "smoke", {}, {}, {"control": "openstack"}, patience_s=90)
 
     assert (False, "server ACTIVE: not within 100 s; it is BUILD") == run(smoke._step("server"))
+
+
+def a_smoke(answer, pods=1):
+    """A smoke over a cloud whose program answers by its step, and the steps that it was asked for."""
+    cluster, asked = FakeCluster(), []
+    about = {"namespace": "openstack", "labels": labels("nova", "api")}
+    pod = thing("Pod", "nova-api-1", meta=about, status={"conditions": [condition("Ready")]})
+    if pods:
+        cluster.put(POD, {**pod, "spec": {"containers": [{"name": "api"}]}})
+
+    def says(call):
+        step = json.loads(call.stdin.partition("\n")[0])[1]["step"]
+        asked.append(step)
+        return answer(step)
+
+    cluster.on_exec = says
+    return Smoke(cluster, VirtualClock(), "smoke", {}, {}, {"control": "openstack", "node": "openstack-node"}), asked
+
+
+def fine(step):
+    return ExecResult(0, json.dumps({"said": step, "made": {}}), "")
+
+
+def walk(smoke, **options):
+    told = []
+    passed = run(smoke.run(told.append, **options))
+    assert passed == told
+    return {one.step: (one.is_green, one.said) for one in passed}
+
+
+def test_red_step_ends_the_path_and_all_is_cleaned():
+    """
+    In a kept run nothing is.
+    """
+    smoke, asked = a_smoke(lambda step: ExecResult(-1, "", "the line broke") if step == "flavor" else fine(step))
+
+    found, kept = walk(smoke), walk(smoke, keep=True)
+
+    assert {"image": (True, "image"), "flavor": (False, "the line broke"), "clean": (True, "clean")} == found
+    assert ["image", "flavor"] == list(kept)
+    assert ["image", "flavor", "clean", "image", "flavor"] == asked
+
+
+def test_api_that_is_away_is_a_red_step_and_cleaning_is_tried():
+    """
+    It may be back by then.
+    """
+    away = ["network"]
+
+    def answer(step):
+        if step in away:
+            raise OutsideError("the Kubernetes API", "does not answer")
+        return fine(step)
+
+    found = walk(a_smoke(answer)[0])
+
+    assert (False, "the Kubernetes API: does not answer") == found["network"]
+    assert (True, "clean") == found["clean"]
+
+
+def test_cloud_without_a_pod_to_ask_is_red_to_its_end():
+    """
+    Cleaning says so, too.
+    """
+    found = walk(a_smoke(fine, pods=0)[0])
+
+    assert ["image", "clean"] == list(found)
+    assert "is ready; see `kolla-k8s status`" in found["clean"][1]
+
+
+@pytest.mark.parametrize(("keep", "cleaned"), [(False, ["clean"]), (True, [])])
+def test_interrupt_waits_for_the_cleaning(keep, cleaned):
+    """
+    But for a run that is to be kept.
+    """
+    smoke, asked = a_smoke(fine)
+
+    class Hanging(FakeCluster):
+        """Hangs while the network is made."""
+
+        async def exec(self, *arguments, **options):
+            done = await FakeCluster.exec(self, *arguments, **options)
+            if asked[-1] == "network":
+                await asyncio.sleep(3600)
+            return done
+
+    smoke.cluster.__class__ = Hanging
+
+    async def interrupted():
+        task = asyncio.create_task(smoke.run(lambda _: None, keep=keep))
+        await asyncio.sleep(1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    run(interrupted())
+
+    assert ["image", "flavor", "network", *cleaned] == asked

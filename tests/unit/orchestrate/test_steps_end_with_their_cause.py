@@ -18,7 +18,7 @@ from kolla_k8s.orchestrate.run import Means, execute
 from kolla_k8s.ports import ExecResult
 from kolla_k8s.redact import Redactor
 from tests.fake_cluster import FakeCluster
-from tests.unit.orchestrate.objects import claim, crashing, event, labels, pod, runs, stateful_set
+from tests.unit.orchestrate.objects import claim, crashing, event, labels, pod, runs, stateful_set, waits
 from tests.unit.orchestrate.test_running_a_plan import SlowHelm, a_plan, a_step, always_green, carried_out
 from tests.unit.orchestrate.virtual import VirtualClock, run
 
@@ -331,15 +331,77 @@ def test_trouble_of_an_earlier_run_is_touched_so_that_it_is_tried_again():
     assert 2 > report.took_s
 
 
-def test_run_that_may_take_no_longer_ends():
+def failing_after(cluster, seconds, *things):
+    """The row of a step whose set is there at once, and these things only after some time."""
+
+    async def later():
+        task = asyncio.create_task(carrying(a_plan(a_step("a")), cluster, Chart(cluster, a=[(STATEFUL_SET, a_set())])))
+        await asyncio.sleep(seconds)
+        for resource, one in things:
+            cluster.put(resource, one)
+        return (await task).rows["a"]
+
+    return run(later())
+
+
+@pytest.mark.parametrize(
+    "status",
+    [waits("InvalidImageName", "invalid reference"), waits("ErrImagePull", "manifest unknown"), crashing(1, 5)],
+    ids=["name", "pull", "crash"],
+)
+def test_verdict_follows_the_first_evidence_within_seconds(status):
     """
-    Although something moves.
+    Both times are told, so that the promise can be counted: evidence of a trouble that comes when all went well so far.
     """
     cluster = FakeCluster()
 
-    cause = cause_of(a_plan(a_step("a")), cluster, Chart(cluster, a=[(STATEFUL_SET, a_set())]), limit_s=30)
+    row = failing_after(cluster, 20.0, (POD, broken_pod(a_set(), status)))
 
-    assert ("out of time", "the run may take 30 s") == (cause.reason, cause.message)
+    assert 20 == pytest.approx(row.first_evidence_s, abs=0.1)
+    assert row.first_evidence_s <= row.failed_s <= row.first_evidence_s + 5
+
+
+def test_trouble_that_passes_and_comes_again_is_seen_when_it_comes_again():
+    """
+    What failed the step is what stood until then.
+    """
+    cluster = FakeCluster()
+    broken, well = waits("ErrImagePull", "i/o timeout"), runs()
+
+    async def flapping():
+        step = carrying(a_plan(a_step("a")), cluster, Chart(cluster, a=[(STATEFUL_SET, a_set())]))
+        task = asyncio.create_task(step)
+        for status in (broken, well, broken):
+            await asyncio.sleep(10)
+            cluster.put(POD, broken_pod(a_set(), status))
+        return (await task).rows["a"]
+
+    row = run(flapping())
+
+    assert 30 == pytest.approx(row.first_evidence_s, abs=0.1)
+
+
+def test_answer_of_helm_is_its_own_evidence():
+    """
+    The step fails with it.
+    """
+    cluster = FakeCluster()
+
+    row = run(carrying(a_plan(a_step("a")), cluster, Chart(cluster, [RefusedError("a", "denied")]))).rows["a"]
+
+    assert row.first_evidence_s == row.failed_s
+
+
+def test_run_that_may_take_no_longer_ends():
+    """
+    Although something moves. That is no evidence of anything.
+    """
+    cluster = FakeCluster()
+
+    row = run(carrying(a_plan(a_step("a")), cluster, Chart(cluster, a=[(STATEFUL_SET, a_set())]), limit_s=30)).rows["a"]
+
+    assert ("out of time", "the run may take 30 s") == (row.cause.reason, row.cause.message)
+    assert row.first_evidence_s is None
 
 
 def test_bug_in_a_step_ends_the_run_and_is_raised():
