@@ -60,6 +60,15 @@ class Document:
         return f"{self.name}:{line}:{column}"
 
 
+def spell(path: Keys) -> str:
+    """Write a path as people do.
+
+    >>> spell(("spec", "needs", "start", 0))
+    'spec.needs.start[0]'
+    """
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
+
+
 def load(path: Path) -> Document:
     """Read a file; raises ``UserFilesError`` for what is in it, ``OutsideError`` when it cannot be read."""
     try:
@@ -273,8 +282,7 @@ def problems_from_pydantic(error: ValidationError, document: Document, model: ty
 
 def _problem(detail: Any, document: Document, model: type[BaseModel]) -> Problem:
     path = tuple(part for part in detail["loc"] if not _is_branch(part))
-    field_path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in path).lstrip(".")
-    return Problem(document.place(path), field_path, *_said(detail, path, model))
+    return Problem(document.place(path), spell(path), *_said(detail, path, model))
 
 
 def _said(detail: Any, path: Keys, model: type[BaseModel]) -> tuple[str, str]:
@@ -287,15 +295,20 @@ def _said(detail: Any, path: Keys, model: type[BaseModel]) -> tuple[str, str]:
     if kind == "value_error":
         said, _, way_out = str(detail["ctx"]["error"]).partition("; ")
         return said, way_out or "see the reference of the definition or the site file"
+    if kind in {"enum", "literal_error"}:
+        expected = str(detail["ctx"]["expected"])
+        return f"{value} is no choice", did_you_mean(str(detail["input"]), _quoted(expected)) or f"known: {expected}"
     fact, way_out = {
         "string_type": (f"is no string: {value}", "put it in quotes"),
         "string_pattern_mismatch": (f"{value} does not match {detail.get('ctx', {}).get('pattern')}", "spell it so"),
         "model_type": ("is no map", "write keys and values"),
         "dict_type": (f"is no map: {value}", "write keys and values"),
-        "enum": (f"{value} is no choice", f"known: {detail.get('ctx', {}).get('expected')}"),
-        "literal_error": (f"{value} is no choice", f"known: {detail.get('ctx', {}).get('expected')}"),
     }.get(kind, (f"{detail['msg'][0].lower()}{detail['msg'][1:]}, not {value}", "correct the value"))
     return fact, way_out
+
+
+def _quoted(text: str) -> list[str]:
+    return re.findall("'([^']*)'", text)
 
 
 def _is_branch(part: str | int) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from kolla_k8s.compile.shapes import misshapen
 from kolla_k8s.compile.words import expand
 from kolla_k8s.errors import OutsideError, Problem, UserFilesError
 from kolla_k8s.model.service import Service
@@ -57,9 +58,12 @@ def load_definition(file: Path, release: str) -> Definition:
     document = load(file)
     data = for_release(document.data, release)
     try:
-        return Definition(expand(Service.model_validate(data)), document)
+        service = Service.model_validate(data)
     except ValidationError as error:
         raise UserFilesError(problems_from_pydantic(error, document, Service)) from None
+    if problems := list(misshapen(service, document)):
+        raise UserFilesError(problems)
+    return Definition(expand(service), document)
 
 
 def load_options(folder: Path, release: str) -> dict[str, dict[str, list[str]]]:
@@ -69,7 +73,8 @@ def load_options(folder: Path, release: str) -> dict[str, dict[str, list[str]]]:
 
 def for_release(data: Any, release: str) -> Any:
     """Lay the merge patch of a release over ``spec``; a definition without one is given back as it is."""
-    patch = data.get("releases", {}).get(release) if isinstance(data, dict) else None
+    patches = data.get("releases") if isinstance(data, dict) else None
+    patch = patches.get(release) if isinstance(patches, dict) else None
     if not isinstance(patch, dict):
         return data
     return {**data, "spec": merge_patch(data.get("spec"), patch)}

@@ -51,6 +51,29 @@ class Format(StrEnum):
     RAW = "raw"
 
 
+class GateKind(StrEnum):
+    """What a gate asks; ``orchestrate.gate`` knows how."""
+
+    CINDER_VOLUME = "cinder-volume"
+    COMPUTE_UP = "compute-up"
+    GLANCE_IMAGE = "glance-image"
+    HEAT_STACK = "heat-stack"
+    HORIZON_LOGIN = "horizon-login"
+    KEYSTONE_TOKEN = "keystone-token"  # noqa: S105 - the name of a kind
+    LIBVIRT_ANSWERS = "libvirt-answers"
+    MARIADB_WRITE_READ = "mariadb-write-read"
+    MEMCACHED_SET_GET = "memcached-set-get"
+    NEUTRON_AGENTS = "neutron-agents"
+    NEUTRON_METADATA = "neutron-metadata"
+    NEUTRON_NETWORK = "neutron-network"
+    NOVA_CELLS = "nova-cells"
+    OPENSTACK_REQUEST = "openstack-request"
+    OPENVSWITCH_BRIDGE = "openvswitch-bridge"
+    OVN_CHASSIS = "ovn-chassis"
+    OVN_LEADER = "ovn-leader"
+    RABBITMQ_PUBLISH_CONSUME = "rabbitmq-publish-consume"
+
+
 class Metadata(Strict):
     """Who the service is.
 
@@ -278,7 +301,7 @@ class Finish(Strict):
 class Gate(Strict):
     """A check on function that must pass before dependants start."""
 
-    kind: str
+    kind: GateKind
     workload: Name
     login: str | None = Field(default=None, description="Keystone user that asks, or service/user of another service")
     timeout_s: Annotated[int, Field(ge=1)] = 300

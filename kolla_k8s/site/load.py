@@ -18,9 +18,9 @@ from kolla_k8s.model.site import Site
 from kolla_k8s.site.merge import Layers
 from kolla_k8s.site.nodes import node_problems
 from kolla_k8s.site.options import set_document
-from kolla_k8s.site.problems import Charts, place_of, schema_problems, spell, unknown_options
+from kolla_k8s.site.problems import Charts, place_of, schema_problems, unknown_options
 from kolla_k8s.suggest import did_you_mean
-from kolla_k8s.yamlio import Document, Keys, load, problems_from_pydantic
+from kolla_k8s.yamlio import Document, Keys, load, problems_from_pydantic, spell
 
 PRESET_KEYS = frozenset({"apiVersion", "kind", "title"})
 
