@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -51,6 +52,29 @@ def test_two_renders_give_the_same_bytes(name):
     again = subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
     assert rendered(name) == again
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_changed_program_gives_a_new_name(name, tmp_path):
+    """
+    A ConfigMap cannot be changed: one of the old name with another program in it would be refused.
+    """
+    before = named_by_content(objects(name))
+    chart = shutil.copytree(CHARTS / name, tmp_path / name)
+    programs = [path for path in chart.glob("files/*") if path.suffix != ".json"]
+    for path in programs:
+        text = path.read_text()
+        path.write_text(f"{text}# changed\n")
+        command = ["helm", "template", name, str(chart), "--namespace", "openstack"]
+        after = named_by_content(manifest(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
+        path.write_text(text)
+
+        assert set() == {key for key, data in before.items() if path.name in data} & after.keys(), path.name
+
+
+def named_by_content(items):
+    """Name -> data of every ConfigMap that cannot be changed."""
+    return {item["metadata"]["name"]: item["data"] for item in items if item.get("immutable")}
 
 
 @pytest.mark.parametrize("version", VERSIONS)
