@@ -9,16 +9,17 @@ from collections.abc import Callable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from kolla_k8s.compile.commands import command_line, secret_arguments, steps
+from kolla_k8s.compile.commands import command_line, secret_arguments
+from kolla_k8s.compile.filled import placeholder_problems
 from kolla_k8s.compile.load import Definition
 from kolla_k8s.compile.members import programs
 from kolla_k8s.compile.pod import OWN_VOLUMES, SECRETS_OF
+from kolla_k8s.compile.provisions import bootstrap_problems, reference_problems
 from kolla_k8s.compile.room import Path, Room
 from kolla_k8s.errors import Problem, UserFilesError
-from kolla_k8s.model.catalog import Catalog, derived_secrets, has_addresses, user_passwords
+from kolla_k8s.model.catalog import Catalog
 from kolla_k8s.model.exposed import node_port
-from kolla_k8s.model.placeholders import FILTERS, OF_HOSTS, WORDS, placeholders
-from kolla_k8s.model.service import Plane, Rotate, SecretKind, Service
+from kolla_k8s.model.service import Plane, Rotate, SecretKind
 from kolla_k8s.model.workload import Container, Kind, Volume, Workload
 from kolla_k8s.suggest import did_you_mean
 
@@ -62,74 +63,6 @@ def _cycles(definitions: Mapping[str, Definition]) -> Iterator[Problem]:
         place = start.document.place(("spec", "needs", "start"))
         way_out = "move one of the needs to needs.run, which sets no order"
         yield Problem(place, "spec.needs.start", "needs go round in a circle: " + " -> ".join(around), way_out)
-
-
-def _placeholders(room: Room) -> Iterator[Problem]:
-    for path, text in _texts(room.service):
-        for found in placeholders(text):
-            if found.word not in WORDS:
-                yield room.problem(path, f'no placeholder is called "{found.word}"', did_you_mean(found.word, WORDS))
-            for name in set(found.filters) - FILTERS:
-                yield room.problem(path, f'{found}: no filter is called "{name}"', did_you_mean(name, FILTERS))
-            yield from _argument(room, path, found.word, found.argument)
-
-
-def _texts(service: Service) -> Iterator[tuple[Path, Any]]:
-    spec = service.spec
-    for name, file in spec.config.items():
-        yield ("spec", "config", name, "content"), file.content
-        for variant, details in file.variants.items():
-            yield ("spec", "config", name, "variants", variant, "content"), details.content
-    yield from ((path, command) for path, command, _ in steps(service))
-
-
-def _argument(room: Room, path: Path, word: str, argument: str) -> Iterator[Problem]:
-    services = room.catalog.services
-    if word == "secret":
-        owner, _, name = argument.rpartition("/")
-        if owner and owner not in services:
-            yield from room.unknown(path, "service", owner, services)
-            return
-        known = derived_secrets(services[owner] if owner else room.service)
-        yield from room.unknown(path, "secret", name, known)
-    elif word in OF_HOSTS:
-        yield from _host(room, path, word, argument)
-    elif word == "transport":
-        yield from _transport(room, path, argument)
-    elif word == "option":
-        yield from room.unknown(path, "option", argument, room.service.spec.options)
-    elif word == "url":
-        yield from room.unknown(path, "catalogue entry or exposed port", argument, _addresses(room.catalog))
-
-
-def _addresses(catalog: Catalog) -> set[str]:
-    entries = {entry for service in catalog.services.values() for entry in service.spec.identity.services}
-    return entries | {f"{name}/{key}" for name, service in catalog.services.items() for key in service.spec.expose}
-
-
-def _transport(room: Room, path: Path, argument: str) -> Iterator[Problem]:
-    owner, _, user = argument.rpartition("/")
-    if owner and owner not in room.catalog.services:
-        yield from room.unknown(path, "service", owner, room.catalog.services)
-        return
-    known = (room.catalog[owner] if owner else room.service).spec.messaging
-    yield from room.unknown(path, "messaging user", user, known)
-    yield from _host(room, path, "transport", "rabbitmq")
-
-
-def _host(room: Room, path: Path, word: str, argument: str) -> Iterator[Problem]:
-    name, _, workload = argument.partition("/")
-    if name not in room.catalog.services:
-        yield from room.unknown(path, "service", name, room.catalog.services)
-    elif workload and workload not in room.catalog[name].spec.workloads:
-        yield from room.unknown(path, f"workload of {name}", workload, room.catalog[name].spec.workloads)
-    elif room.catalog.host(argument) is None:
-        yield room.problem(path, f"${{{word}:{argument}}}: nothing of it listens", "give a workload of it a port")
-    elif word == "addresses" and not has_addresses(room.catalog[name], workload):
-        fact = f"${{{word}:{argument}}}: its members have no addresses that stay"
-        yield room.problem(path, fact, "say peers.addresses: true in the workload, or use ${hosts:...}")
-    elif name not in {room.service.name, *room.catalog.needs(room.service.name)}:
-        yield room.problem(path, f'"{name}" is used but not needed', f"add {name} to needs.start or needs.run")
 
 
 def _workloads(room: Room) -> Iterator[Problem]:
@@ -206,39 +139,6 @@ def _volumes(room: Room, path: Path, volumes: Mapping[str, Volume], *, has_claim
             yield room.problem((*here, "persistent"), "only a StatefulSet has claims", way_out)
         if volume.host and room.service.spec.plane is Plane.CONTROL:
             yield room.problem((*here, "host"), "the control plane has no host paths", "use plane: node")
-
-
-def _bootstrap(room: Room) -> Iterator[Problem]:
-    bootstrap, spec = room.service.spec.bootstrap, room.service.spec
-    if bootstrap is None:
-        for word in ("databases", "messaging"):
-            if getattr(spec, word):
-                yield room.problem(
-                    ("spec", word), "needs a bootstrap to be made in", "add spec.bootstrap with an image"
-                )
-        return
-    for file, sections in bootstrap.config.items():
-        path = ("spec", "bootstrap", "config", file)
-        yield from room.unknown(path, "config file", file, spec.config)
-        content = spec.config[file].content if file in spec.config else {}
-        for number, section in enumerate(sections):
-            yield from room.unknown((*path, number), "section", section, content)
-
-
-def _references(room: Room) -> Iterator[Problem]:
-    spec = room.service.spec
-    for name, entry in spec.identity.services.items():
-        path: Path = ("spec", "identity", "services", name)
-        owner = entry.workload
-        if owner is not None:
-            yield from room.unknown((*path, "workload"), "workload", owner, spec.workloads)
-        ports = {port for n, w in spec.workloads.items() if owner in (None, n) for port in w.ports}
-        yield from room.unknown((*path, "port"), "port", entry.port, ports)
-    for where, password in user_passwords(room.service):
-        path = ("spec", "identity", *where, "password")
-        yield from room.unknown(path, "secret", password, derived_secrets(room.service))
-    for name, gate in spec.gates.items():
-        yield from room.unknown(("spec", "gates", name, "workload"), "workload", gate.workload, spec.workloads)
 
 
 def _expose(room: Room) -> Iterator[Problem]:
@@ -343,11 +243,11 @@ def _listed_options(room: Room) -> Iterator[Problem]:
 CHECKS: tuple[Callable[[Room], Iterator[Problem]], ...] = (
     _needs,
     _conditional_needs,
-    _placeholders,
+    placeholder_problems,
     secret_arguments,
     _workloads,
-    _bootstrap,
-    _references,
+    bootstrap_problems,
+    reference_problems,
     _expose,
     _periodic,
     _options,

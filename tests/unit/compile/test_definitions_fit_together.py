@@ -15,8 +15,8 @@ ROTATE = {"secret": "keys", "max-active-keys": 3}
 HOST_PATH = {"path": "/dev", "reason": "devices are the node's"}
 
 
-def config(text):
-    return {"config": {"a.conf": {"path": "/etc/a.conf", "format": "raw", "content": text}}}
+def config(content, written="raw", **more):
+    return {"config": {"a.conf": {"path": "/etc/a.conf", "format": written, "content": content, **more}}}
 
 
 def workload(**more):
@@ -104,6 +104,40 @@ def test_definition_that_fits_nothing_is_refused(tmp_path, spec, message):
 
     assert message in said
     assert said.startswith("one.yaml:")
+
+
+@pytest.mark.parametrize(
+    ("spec", "place"),
+    [
+        (
+            config({"a": {"b": [1, "${secret:x}"]}}, written="ini"),
+            "one.yaml:27:13: spec.config.a.conf.content.a.b[1]: no",
+        ),
+        (config({}, written="ini", oslo={"cache": True}), "spec.config.a.conf.oslo: "),
+        (config({}, written="ini", **{"json-logs": {"a": {"b": "${secret:x}"}}}), "spec.config.a.conf.json-logs.a.b: "),
+        (
+            workload(run=[], wsgi={"module": "a:b", "options": {"x": "${host:x}"}}),
+            "spec.workloads.api.wsgi: no service",
+        ),
+        (bootstrap("${host:x}"), "spec.bootstrap.steps.a.run[1]: no service is"),
+    ],
+)
+def test_problem_of_a_placeholder_stands_where_it_was_said(tmp_path, spec, place):
+    """
+    At its key; of what follows from a word, at the word.
+    """
+    said = problems(tmp_path, a_definition("one", **spec), a_definition("memcached"), a_definition("rabbitmq"))
+
+    assert place in said
+
+
+def test_problem_of_a_patch_stands_in_the_patch(tmp_path):
+    """
+    For the release that it is of.
+    """
+    changed = {**a_definition("one"), "releases": {"2026.1": {"needs": {"run": ["othr"]}}}}
+
+    assert ': releases.2026.1.needs.run[0]: no service is called "othr"' in problems(tmp_path, changed)
 
 
 @pytest.mark.parametrize(
