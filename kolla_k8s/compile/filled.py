@@ -14,7 +14,7 @@ from kolla_k8s.compile.room import Path, Room
 from kolla_k8s.compile.shapes import contents
 from kolla_k8s.compile.words import DATABASE_FILE, GATE_FILE, UWSGI_FILE
 from kolla_k8s.errors import Problem
-from kolla_k8s.model.catalog import Catalog, derived_secrets, has_addresses
+from kolla_k8s.model.catalog import Catalog, derived_secrets, facts_of, has_addresses
 from kolla_k8s.model.placeholders import FILTERS, OF_HOSTS, WORDS, placeholders
 from kolla_k8s.model.service import Service
 from kolla_k8s.suggest import did_you_mean
@@ -75,6 +75,8 @@ def _argument(room: Room, path: Path, word: str, argument: str) -> Iterator[Prob
         yield from _transport(room, path, argument)
     elif word == "option":
         yield from room.unknown(path, "option", argument, room.service.spec.options)
+    elif word == "fact":
+        yield from room.unknown(path, "output of a bootstrap step", argument, facts_of(room.service))
     elif word == "url":
         yield from room.unknown(path, "catalogue entry or exposed port", argument, _addresses(room.catalog))
 

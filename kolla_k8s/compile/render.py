@@ -164,7 +164,7 @@ def _helpers(catalog: Catalog, service: Service) -> str:
         "uses_api": bool(service.spec.bootstrap or service.spec.periodic or has_agents(service)),
         "counts_itself": _counts_itself(service),
         "waits_by_option": bool(service.spec.needs.when),
-        "uses_options": bool(arguments(_texts(service), "option")),
+        "uses_options": bool(arguments(_texts(service), "option")) or _chooses_steps(service),
         "goes_outside": bool(service.spec.external),
         "bootstrap_pod": "",
         "exposes": bool(service.spec.expose),
@@ -174,6 +174,10 @@ def _helpers(catalog: Catalog, service: Service) -> str:
         about["bootstrap_pod"] = emit(bootstrap_pod(catalog, service))
         about["bootstrap_labels"] = emit(bootstrap_labels(catalog, service))
     return _document("_helpers.tpl.j2", about)
+
+
+def _chooses_steps(service: Service) -> bool:
+    return service.spec.bootstrap is not None and any(step.when for step in service.spec.bootstrap.steps.values())
 
 
 def _counts_itself(service: Service) -> bool:

@@ -14,7 +14,7 @@ from kolla_k8s.compile.filled import placeholder_problems
 from kolla_k8s.compile.load import Definition
 from kolla_k8s.compile.members import programs
 from kolla_k8s.compile.pod import OWN_VOLUMES, SECRETS_OF
-from kolla_k8s.compile.provisions import bootstrap_problems, reference_problems
+from kolla_k8s.compile.provisions import bootstrap_problems, reference_problems, word_problems
 from kolla_k8s.compile.room import Path, Room
 from kolla_k8s.errors import Problem, UserFilesError
 from kolla_k8s.model.catalog import Catalog
@@ -120,9 +120,6 @@ def _process(room: Room, path: Path, process: Container) -> Iterator[Problem]:
         yield from command_line(room, (*path, "env", name), [value])
     if room.service.spec.plane is Plane.NODE:
         return
-    if process.start == "kolla":
-        way_out = "write a direct start; only the node plane may use kolla_start"
-        yield room.problem((*path, "start"), "kolla_start needs sudo and a writable root", way_out)
     if process.privilege:
         yield room.problem((*path, "privilege"), "the control plane is restricted", "use plane: node, or do without")
 
@@ -210,6 +207,8 @@ def _options(room: Room) -> Iterator[Problem]:
     whens += [(("spec", "needs", "when", name), when) for name, when in spec.needs.when.items()]
     whens += [(("spec", "secrets", name, "when"), secret.when) for name, secret in spec.secrets.items()]
     whens += [(("spec", "external", name, "when"), external.when) for name, external in spec.external.items()]
+    steps = spec.bootstrap.steps if spec.bootstrap else {}
+    whens += [(("spec", "bootstrap", "steps", name, "when"), step.when) for name, step in steps.items()]
     whens += [(("spec", "gates", name, "when"), gate.when) for name, gate in spec.gates.items()]
     for path, when in whens:
         for option, value in when.items():
@@ -248,6 +247,7 @@ CHECKS: tuple[Callable[[Room], Iterator[Problem]], ...] = (
     _workloads,
     bootstrap_problems,
     reference_problems,
+    word_problems,
     _expose,
     _periodic,
     _options,

@@ -177,7 +177,7 @@ def _sections(service: Service, oslo: Oslo) -> Sections:
 
 def _database(service: Service, database: str) -> dict[str, Any]:
     """Passwords stand in a file beside it: Alembic cannot take the percent signs of an encoded one in a URL."""
-    owner = database_owner(service, database)
+    owner = database_owner(service, database)  # ``compile.provisions`` refuses what nobody owns
     user = service.spec.databases[owner].user or owner if owner else database
     place = f"mysql+pymysql://{user}@${{host:mariadb}}/{database}"
     return {

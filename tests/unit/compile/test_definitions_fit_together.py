@@ -11,12 +11,17 @@ from tests.unit.compile.defined import DEPLOYMENT, LISTENING, a_definition, writ
 HOST = {"reason": "looks at every process", "pid": True}
 OPTION = {"options": {"datapath": {"default": "system", "help": "where"}}}
 BESIDE = {"image": "memcached", "run": ["run"]}
+GATE = {"kind": "openstack-request", "workload": "api"}
 ROTATE = {"secret": "keys", "max-active-keys": 3}
 HOST_PATH = {"path": "/dev", "reason": "devices are the node's"}
 
 
 def config(content, written="raw", **more):
     return {"config": {"a.conf": {"path": "/etc/a.conf", "format": written, "content": content, **more}}}
+
+
+def oslo(**said):
+    return {"a.conf": {"path": "/a", "format": "ini", "oslo": said}}
 
 
 def workload(**more):
@@ -82,7 +87,30 @@ def problems(folder, *definitions):
             "${transport:own} would show a password to who lists processes; put it into",
         ),
         ({"schema": {"expand": ["${secret:a}"]}}, "spec.schema.expand: ${secret:a} would show a password to who lists"),
-        ({"finish": {"f": {"run": ["${secret:a}"], "image": "a"}}}, "finish.f.run: ${secret:a} would show a password"),
+        (
+            {"schema": {"expand": ["a"]}},
+            "spec.schema: needs a bootstrap to be made in; add spec.bootstrap with an image",
+        ),
+        ({"identity": {"roles": ["a"]}}, "spec.identity: needs a bootstrap to be made in; add spec.bootstrap with an"),
+        (
+            bootstrap("a", late=True),
+            "steps.a.late: this service registers when all is done; add keystone to needs.start",
+        ),
+        (bootstrap("a", when={"o": 1}), 'steps.a.when.o: no option is called "o"'),
+        (bootstrap("${fact:net}", outputs=["net"]), "steps.a.run: ${fact:net} is known only when the bootstrap is"),
+        (bootstrap("a", outputs=["net", "net"]), '"net" is found by more than one step; call one of them something'),
+        (config("${fact:net}"), 'no output of a bootstrap step is called "net"'),
+        ({"config": oslo(databases={"database": "a"})}, 'a.conf.oslo.databases.database: no database is called "a"'),
+        ({"config": oslo(identity="a")}, 'a.conf.oslo.identity: no Keystone user is called "a"'),
+        (
+            {"config": oslo(identity="othr/a")},
+            'a.conf.oslo.identity: no service is called "othr"; did you mean "other"?',
+        ),
+        ({"gates": {"g": {**GATE, "login": "a"}}}, 'gates.g.login: no Keystone user is called "a"'),
+        (
+            {"gates": {"g": {**GATE, "login": "a"}, "h": {**GATE, "login": "b"}}},
+            'gates.h.login: another gate logs in as "a"; let all gates of a service be one user',
+        ),
         (periodic(config=["b.conf"]), 'no config file is called "b.conf"'),
         (periodic(run=["${secret:a}"]), "cannot be filled in on a process's command line; put it into a config file"),
         (periodic(volumes={"v": {"path": "/v", "secret": "a"}}), 'no secret is called "a"'),
