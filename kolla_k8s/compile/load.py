@@ -16,8 +16,9 @@ from pydantic import ValidationError
 from kolla_k8s.compile.shapes import misshapen
 from kolla_k8s.compile.words import expand
 from kolla_k8s.errors import OutsideError, Problem, UserFilesError
+from kolla_k8s.model.catalog import RELEASES
 from kolla_k8s.model.service import Service
-from kolla_k8s.yamlio import Document, load, problems_from_pydantic
+from kolla_k8s.yamlio import Document, Keys, load, problems_from_pydantic
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +57,41 @@ def load_definitions(folder: Path, release: str) -> dict[str, Definition]:
 def load_definition(file: Path, release: str) -> Definition:
     """Read one definition; raises ``UserFilesError`` with all its problems."""
     document = load(file)
-    data = for_release(document.data, release)
+    service = _read(document, release)
+    for other in sorted(set(service.releases) - {release}):
+        _read(document, other)
+    return Definition(expand(service), _seen_in(document, release))
+
+
+def _read(document: Document, release: str) -> Service:
+    """The service as it is in a release."""
+    seen = _seen_in(document, release)
     try:
-        service = Service.model_validate(data)
+        service = Service.model_validate(for_release(document.data, release))
     except ValidationError as error:
-        raise UserFilesError(problems_from_pydantic(error, document, Service)) from None
-    if problems := list(misshapen(service, document)):
+        raise UserFilesError(problems_from_pydantic(error, seen, Service)) from None
+    if problems := list(misshapen(service, seen)):
         raise UserFilesError(problems)
-    return Definition(expand(service), document)
+    return service
+
+
+def _seen_in(document: Document, release: str) -> Document:
+    """The same file, where what the patch of a release says stands in the patch."""
+    below: Keys = ("releases", release)
+    patched = {("spec", *path[2:]): place for path, place in document.positions.items() if path[:2] == below}
+    return Document(document.name, document.data, {**document.positions, **patched}) if patched else document
 
 
 def load_options(folder: Path, release: str) -> dict[str, dict[str, list[str]]]:
     """Lists of the options that a release knows, by name; they lie beside the definitions."""
     return {file.stem: json.loads(file.read_bytes()) for file in sorted((folder / "options" / release).glob("*.json"))}
+
+
+def known_releases(folder: Path, definitions: Mapping[str, Definition]) -> set[str]:
+    """Releases that charts can be made for: ours, those with lists of options, those that a definition speaks of."""
+    listed = {path.name for path in (folder / "options").glob("*") if path.is_dir()}
+    patched = {release for definition in definitions.values() for release in definition.service.releases}
+    return {*RELEASES, *listed, *patched}
 
 
 def for_release(data: Any, release: str) -> Any:

@@ -28,18 +28,12 @@ class Room:
         return self.definition.service
 
     def is_said(self, path: Path) -> bool:
-        """Whether a path stands in the file, in ``spec`` or in the patch of the release."""
-        positions = self.definition.document.positions
-        return path in positions or self._patched(path) in positions
-
-    def _patched(self, path: Path) -> Path:
-        return ("releases", self.catalog.release, *path[1:])
+        """Whether a path stands in the file, and does not only follow from it."""
+        return path in self.definition.document.positions
 
     def problem(self, path: Path, fact: str, way_out: str = "") -> Problem:
         """A problem at a path of the definition."""
-        document = self.definition.document
-        here = self._patched(path) if self._patched(path) in document.positions else path
-        return Problem(document.place(here), spell(here), fact, way_out)
+        return Problem(self.definition.document.place(path), spell(path), fact, way_out)
 
     def unknown(self, path: Path, what: str, name: str, known: Collection[str]) -> Iterator[Problem]:
         """A problem when a name is not among the known ones."""

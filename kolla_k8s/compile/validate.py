@@ -222,7 +222,7 @@ def _options(room: Room) -> Iterator[Problem]:
 def _listed_options(room: Room) -> Iterator[Problem]:
     for file, details in room.service.spec.config.items():
         path: Path = ("spec", "config", file)
-        if details.oslo and details.oslo.options:
+        if details.oslo and details.oslo.options and room.catalog.options:
             yield from room.unknown(
                 (*path, "oslo", "options"), "list of options", details.oslo.options, room.catalog.options
             )

@@ -13,6 +13,7 @@ from kolla_k8s.model.service import Identity, IdentityService, Plane, SecretKind
 from kolla_k8s.model.workload import Kind, Workload
 
 DEFAULT_RELEASE = "2026.1"
+RELEASES = (DEFAULT_RELEASE, "2026.2")
 SINGLE_KEY = frozenset({SecretKind.PASSWORD, SecretKind.GIVEN, SecretKind.ERLANG_COOKIE})
 
 

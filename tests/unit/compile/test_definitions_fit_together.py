@@ -165,7 +165,16 @@ def test_problem_of_a_patch_stands_in_the_patch(tmp_path):
     """
     changed = {**a_definition("one"), "releases": {"2026.1": {"needs": {"run": ["othr"]}}}}
 
-    assert ': releases.2026.1.needs.run[0]: no service is called "othr"' in problems(tmp_path, changed)
+    assert 'one.yaml:23:9: spec.needs.run[0]: no service is called "othr"' in problems(tmp_path, changed)
+
+
+def test_patch_of_another_release_is_looked_at_too(tmp_path):
+    """
+    Or it would break only when somebody asks for that release.
+    """
+    changed = {**a_definition("one"), "releases": {"2026.9": {"needs": {"rnu": ["one"]}}}}
+
+    assert 'one.yaml:22:7: spec.needs.rnu: unknown key "rnu"; did you mean "run"?' == problems(tmp_path, changed)
 
 
 @pytest.mark.parametrize(
