@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from functools import cache
@@ -109,6 +110,31 @@ def pods_of(items):
         template = spec.get("jobTemplate", {}).get("spec", spec).get("template")
         if template:
             yield item["kind"], template["spec"]
+
+
+def mounted(pod):
+    """Secret and key (none: all of it) of all that a pod mounts."""
+    for volume in pod.get("volumes", ()):
+        if "secret" in volume:
+            yield volume["secret"]["secretName"], None
+        for source in volume.get("projected", {}).get("sources", ()):
+            for entry in source.get("secret", {}).get("items", ()):
+                yield source["secret"]["name"], entry["key"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_readme_names_every_secret_that_pods_mount(name):
+    """
+    With its keys, those of other services included: whoever has no orchestrator must know.
+    """
+    rows = re.findall(r"^\| `([^`]+)` \| (.*) \|$", (CHARTS / name / "README.md").read_text(), re.MULTILINE)
+
+    assert [] == [
+        (secret, key)
+        for _, pod in pods(name)
+        for secret, key in mounted(pod)
+        if not any(secret == row and (key is None or f"`{key}`" in keys or "`0, 1, ...`" in keys) for row, keys in rows)
+    ]
 
 
 def excused(service):
