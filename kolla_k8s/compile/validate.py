@@ -20,7 +20,7 @@ from kolla_k8s.errors import Problem, UserFilesError
 from kolla_k8s.model.catalog import Catalog
 from kolla_k8s.model.exposed import node_port
 from kolla_k8s.model.service import Plane, Rotate, SecretKind
-from kolla_k8s.model.workload import Container, Kind, Volume, Workload
+from kolla_k8s.model.workload import Container, Kind, Privilege, Volume, Workload
 from kolla_k8s.suggest import did_you_mean
 
 
@@ -45,6 +45,18 @@ def _needs(room: Room) -> Iterator[Problem]:
             yield from room.unknown(path, "service", name, room.catalog.services)
             if name == room.service.name:
                 yield room.problem(path, "a service cannot need itself", "remove it")
+
+
+def _user(room: Room) -> Iterator[Problem]:
+    spec = room.service.spec
+    if spec.user.uid == 0 and spec.plane is Plane.CONTROL:
+        way_out = "name the image's own account, or use plane: node"
+        yield room.problem(("spec", "user", "uid"), "nobody is root on the control plane", way_out)
+
+
+def _bootstrap_volumes(room: Room) -> Iterator[Problem]:
+    bootstrap = room.service.spec.bootstrap
+    yield from _volumes(room, ("spec", "bootstrap"), bootstrap.volumes if bootstrap else {}, has_claims=False)
 
 
 def _conditional_needs(room: Room) -> Iterator[Problem]:
@@ -75,6 +87,7 @@ def _workloads(room: Room) -> Iterator[Problem]:
             yield from _process(room, (*path, "containers", beside), process)
         for step, prepare in workload.prepare.items():
             yield from command_line(room, (*path, "prepare", step, "run"), prepare.run)
+            yield from _privilege(room, (*path, "prepare", step), prepare.privilege)
         yield from _volumes(room, path, workload.volumes, has_claims=workload.kind is Kind.STATEFUL_SET)
         yield from _members(room, path, workload)
         if workload.metrics:
@@ -118,9 +131,11 @@ def _process(room: Room, path: Path, process: Container) -> Iterator[Problem]:
         yield from command_line(room, (*path, word), getattr(process, word))
     for name, value in process.env.items():
         yield from command_line(room, (*path, "env", name), [value])
-    if room.service.spec.plane is Plane.NODE:
-        return
-    if process.privilege:
+    yield from _privilege(room, path, process.privilege)
+
+
+def _privilege(room: Room, path: Path, privilege: Privilege | None) -> Iterator[Problem]:
+    if privilege and room.service.spec.plane is Plane.CONTROL:
         yield room.problem((*path, "privilege"), "the control plane is restricted", "use plane: node, or do without")
 
 
@@ -240,12 +255,14 @@ def _listed_options(room: Room) -> Iterator[Problem]:
 
 
 CHECKS: tuple[Callable[[Room], Iterator[Problem]], ...] = (
+    _user,
     _needs,
     _conditional_needs,
     placeholder_problems,
     secret_arguments,
     _workloads,
     bootstrap_problems,
+    _bootstrap_volumes,
     reference_problems,
     word_problems,
     _expose,

@@ -10,6 +10,7 @@ from tests.unit.compile.defined import DEPLOYMENT, LISTENING, a_definition, writ
 
 HOST = {"reason": "looks at every process", "pid": True}
 OPTION = {"options": {"datapath": {"default": "system", "help": "where"}}}
+ROOT = {"reason": "looks at every process", "root": True}
 BESIDE = {"image": "memcached", "run": ["run"]}
 GATE = {"kind": "openstack-request", "workload": "api"}
 ROTATE = {"secret": "keys", "max-active-keys": 3}
@@ -18,6 +19,10 @@ HOST_PATH = {"path": "/dev", "reason": "devices are the node's"}
 
 def config(content, written="raw", **more):
     return {"config": {"a.conf": {"path": "/etc/a.conf", "format": written, "content": content, **more}}}
+
+
+def volumes(volume):
+    return {"bootstrap": {"image": "a", "volumes": {"v": volume}}}
 
 
 def oslo(**said):
@@ -91,6 +96,17 @@ def problems(folder, *definitions):
             {"schema": {"expand": ["a"]}},
             "spec.schema: needs a bootstrap to be made in; add spec.bootstrap with an image",
         ),
+        (
+            {"user": {"name": "root", "uid": 0}},
+            "spec.user.uid: nobody is root on the control plane; name the image's own",
+        ),
+        (
+            workload(prepare={"p": {"run": ["a"], "privilege": ROOT}}),
+            "prepare.p.privilege: the control plane is restri",
+        ),
+        (volumes({"path": "/v", "secret": "a"}), 'spec.bootstrap.volumes.v.secret: no secret is called "a"'),
+        (volumes({"path": "/v", "persistent": {"size": "1Gi"}}), "volumes.v.persistent: only a StatefulSet has claims"),
+        (volumes({"path": "/v", "host": HOST_PATH}), "bootstrap.volumes.v.host: the control plane has no host paths"),
         ({"identity": {"roles": ["a"]}}, "spec.identity: needs a bootstrap to be made in; add spec.bootstrap with an"),
         (
             bootstrap("a", late=True),
