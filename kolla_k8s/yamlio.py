@@ -40,7 +40,9 @@ _WORDS = {
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
 _SPECIAL_FLOATS = {".inf": float("inf"), "-.inf": float("-inf"), "+.inf": float("inf"), ".nan": float("nan")}
-_INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\u0085\u2028\u2029]")
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\u0085\u2028\u2029]"
+)
 
 Keys = tuple[str | int, ...]
 
@@ -59,6 +61,15 @@ class Document:
             path = path[:-1]
         line, column = self.positions.get(path, (1, 1))
         return f"{self.name}:{line}:{column}"
+
+
+def spell(path: Keys) -> str:
+    """Write a path as people do.
+
+    >>> spell(("spec", "needs", "start", 0))
+    'spec.needs.start[0]'
+    """
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
 
 
 def load(path: Path) -> Document:
@@ -80,6 +91,8 @@ def loads(content: bytes | str, name: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
+        if mark and _is_tab(text, mark):
+            raise _refused(place, "a tab cannot stand here", "use spaces") from None
         raise _refused(place, str(error.problem or "is not YAML"), "correct the YAML") from None
     except yaml.YAMLError as error:
         raise _refused(name, f"is not YAML: {error}".splitlines()[0], "correct the YAML") from None
@@ -88,6 +101,11 @@ def loads(content: bytes | str, name: str) -> Document:
     if reader.problems:
         raise UserFilesError(reader.problems)
     return Document(name, data, reader.positions)
+
+
+def _is_tab(text: str, mark: yaml.Mark) -> bool:
+    line = text.split("\n")[mark.line : mark.line + 1]
+    return bool(line) and line[0][mark.column : mark.column + 1] == "\t"
 
 
 def _refused(place: str, fact: str, way_out: str) -> UserFilesError:
@@ -102,17 +120,16 @@ def _decoded(content: bytes, name: str) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise _refused(f"{name}:{line}:1", "is not UTF-8", "save it as UTF-8") from None
-    for match in _forbidden(text):
+    if match := _INVISIBLE.search(text):
         before = text[: match.start()]
         place = f"{name}:{before.count(chr(10)) + 1}:{match.start() - before.rfind(chr(10))}"
-        said = unicodedata.name(match[0], "").lower() or f"U+{ord(match[0]):04X}"
-        raise _refused(place, f"holds an invisible character ({said})", "delete it")
+        raise _refused(place, _invisible(match), "delete it")
     return text
 
 
-def _forbidden(text: str) -> Iterator[re.Match[str]]:
-    yield from _INVISIBLE.finditer(text)
-    yield from re.finditer(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", text)
+def _invisible(match: re.Match[str]) -> str:
+    said = unicodedata.name(match[0], "").lower() or f"U+{ord(match[0]):04X}"
+    return f"holds an invisible character ({said})"
 
 
 def _check_shape(text: str, name: str) -> None:
@@ -158,7 +175,7 @@ class _Reader:
         if node.tag not in {"tag:yaml.org,2002:str", "tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"}:
             self._problem(node, f'has the tag "{node.tag}"', "write plain YAML")
         if isinstance(node, yaml.ScalarNode):
-            return _scalar(node)
+            return self._scalar(node)
         if id(node) in self.open:
             self._problem(node, "holds itself through an alias", "write the values out")
             return None
@@ -166,6 +183,12 @@ class _Reader:
         built = self._map(node, path) if isinstance(node, yaml.MappingNode) else self._list(node.value, path)
         self.open.discard(id(node))
         return built
+
+    def _scalar(self, node: yaml.ScalarNode) -> Any:
+        """Value of a scalar; escapes in double quotes may spell characters that the file does not hold."""
+        if node.style == '"' and (match := _INVISIBLE.search(node.value)):
+            self._problem(node, _invisible(match), "delete its escape")
+        return _scalar(node)
 
     def _count(self, node: yaml.Node) -> None:
         self.seen.add(id(node))
@@ -191,7 +214,7 @@ class _Reader:
         return built
 
     def _key(self, node: yaml.Node) -> str | None:
-        key = _scalar(node) if isinstance(node, yaml.ScalarNode) else None
+        key = self._scalar(node) if isinstance(node, yaml.ScalarNode) else None
         if key == "<<":
             self._problem(node, "merge keys are not understood by everyone", "write the values out")
         elif not isinstance(key, str):
@@ -279,8 +302,7 @@ def in_our_words(document: Document, model: type[BaseModel]) -> Iterator[None]:
 
 def _problem(detail: Any, document: Document, model: type[BaseModel]) -> Problem:
     path = tuple(part for part in detail["loc"] if not _is_branch(part))
-    field_path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in path).lstrip(".")
-    return Problem(document.place(path), field_path, *_said(detail, path, model))
+    return Problem(document.place(path), spell(path), *_said(detail, path, model))
 
 
 def _said(detail: Any, path: Keys, model: type[BaseModel]) -> tuple[str, str]:
@@ -293,15 +315,20 @@ def _said(detail: Any, path: Keys, model: type[BaseModel]) -> tuple[str, str]:
     if kind == "value_error":
         said, _, way_out = str(detail["ctx"]["error"]).partition("; ")
         return said, way_out or "see the reference of the definition or the site file"
+    if kind in {"enum", "literal_error"}:
+        expected = str(detail["ctx"]["expected"])
+        return f"{value} is no choice", did_you_mean(str(detail["input"]), _quoted(expected)) or f"known: {expected}"
     fact, way_out = {
         "string_type": (f"is no string: {value}", "put it in quotes"),
         "string_pattern_mismatch": (f"{value} does not match {detail.get('ctx', {}).get('pattern')}", "spell it so"),
         "model_type": ("is no map", "write keys and values"),
         "dict_type": (f"is no map: {value}", "write keys and values"),
-        "enum": (f"{value} is no choice", f"known: {detail.get('ctx', {}).get('expected')}"),
-        "literal_error": (f"{value} is no choice", f"known: {detail.get('ctx', {}).get('expected')}"),
     }.get(kind, (f"{detail['msg'][0].lower()}{detail['msg'][1:]}, not {value}", "correct the value"))
     return fact, way_out
+
+
+def _quoted(text: str) -> list[str]:
+    return re.findall("'([^']*)'", text)
 
 
 def _is_branch(part: str | int) -> bool:

@@ -28,9 +28,11 @@ def gen_charts(
     source, folder = definitions or places.data("service_defs"), output or places.data("charts")
     if check:
         _compare(source, folder, release, services or ())
-        return
-    count, changed = _compile(source, folder, release, services or ())
-    typer.echo(f"{count} charts in {folder}, {changed} files changed")
+    else:
+        count, changed = _compile(source, folder, release, services or ())
+        typer.echo(f"{count} charts in {folder}, {changed} files changed")
+    if (source / "options").is_dir() and not (source / "options" / release).is_dir():
+        typer.echo(f"options of {release} were not checked: {source / 'options'} has no list of them", err=True)
 
 
 def _compare(source: Path, folder: Path, release: str, services: Sequence[str]) -> None:

@@ -16,9 +16,10 @@ from kolla_k8s.model.choices import choose
 from kolla_k8s.model.placeholders import placeholders
 from kolla_k8s.model.service import Service
 from kolla_k8s.orchestrate.plan import Wanted
-from kolla_k8s.site.load import LoadedSite, load_site
+from kolla_k8s.site.load import LoadedSite, check_site, read_site
 from kolla_k8s.site.problems import Charts
 from kolla_k8s.site.values import chart_values
+from kolla_k8s.yamlio import load
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +43,14 @@ class Cloud:
 
 def load_cloud(source: Source, services: Iterable[str] = ()) -> Cloud:
     """Load definitions, then the site against them; raises with all problems of the site at once."""
-    catalog = load_catalog(source.definitions)
+    read = read_site(source.values, source.sets, places.data("values") / "presets")
+    catalog = load_catalog(source.definitions, read.release, said=f"{read.place_of_release}: release")
     known = Charts(
         schemas={name: values_schema(catalog, service) for name, service in catalog.services.items()},
         options={name: catalog.known_options(name) for name in catalog.services},
         on_nodes={name: filled_in(service) for name, service in catalog.services.items() if not is_control(service)},
     )
-    site = load_site(source.values, source.sets, places.data("values") / "presets", known)
-    if site.site.release != catalog.release:
-        catalog = load_catalog(source.definitions, site.site.release)
+    site = check_site(read, known)
     require_known(services, catalog.services)
     catalog = choose(catalog, {name: site.values(name).get("options") or {} for name in catalog.services})
     chosen = site.wants(catalog)
@@ -81,6 +81,17 @@ def require_enabled(cloud: Cloud, services: Iterable[str]) -> None:
         raise UserFilesError(problems)
 
 
+def require_charts(cloud: Cloud) -> None:
+    """Raise for charts that are of another release than the site; the tag of a registry says it by itself."""
+    release = cloud.catalog.release
+    for chart in (cloud.wanted.charts[name] for name in cloud.wanted.values):
+        found = load(_about(chart)).data["appVersion"] if isinstance(chart, Path) else release
+        if found != release:
+            fact = f'the site is of release "{release}", and {chart} of "{found}"'
+            way_out = f"run `kolla-k8s gen-charts --release {release} --output DIR` and name DIR with --charts"
+            raise UserFilesError([Problem(cloud.site.place_of_release, "release", fact, way_out)])
+
+
 def filled_in(service: Service) -> set[tuple[str, str]]:
     """Word and argument of every placeholder that pods of a service can fill in, for their files name it."""
     files = service.spec.config.values()
@@ -94,11 +105,16 @@ def _chart(charts: str | None, name: str, catalog: Catalog) -> Path | str:
     return (Path(charts) if charts else places.data("charts")) / name
 
 
+def _about(chart: Path) -> Path:
+    if not (chart / "Chart.yaml").is_file():
+        raise OutsideError(str(chart), "holds no chart", "run `kolla-k8s gen-charts`, or name a folder with --charts")
+    return chart / "Chart.yaml"
+
+
 def _digest(chart: Path | str) -> str:
     if isinstance(chart, str):
         return chart
-    if not (chart / "Chart.yaml").is_file():
-        raise OutsideError(str(chart), "holds no chart", "run `kolla-k8s gen-charts`, or name a folder with --charts")
+    chart = _about(chart).parent
     paths = (path for path in chart.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     files = {str(path.relative_to(chart)): path for path in sorted(paths)}
     return chart_digest({name: path.read_text(encoding="utf-8") for name, path in files.items()})

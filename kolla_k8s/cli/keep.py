@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from kolla_k8s.cli.cloud import Cloud, Source, load_cloud
 from kolla_k8s.cli.session import Target, opened
@@ -19,7 +21,7 @@ from kolla_k8s.orchestrate.secrets import (
     secret_copies,
     secret_specs,
 )
-from kolla_k8s.yamlio import dump, load
+from kolla_k8s.yamlio import Document, Keys, dump, load, spell
 
 
 def _specs(cloud: Cloud) -> list[SecretSpec]:
@@ -44,9 +46,13 @@ def _given(file: Path, specs: list[SecretSpec]) -> dict[str, str]:
     """Values of an export, as ``secret/key``; names that no chart expects are problems."""
     document = load(file)
     known = {spec.name: spec for spec in specs}
-    problems, given = [], {}
-    for secret, keys in (document.data or {}).items():
-        for key, value in keys.items() if isinstance(keys, dict) else ():
+    said = {} if document.data is None else document.data
+    problems = [_no_map(document, path) for path, item in _maps(said) if not isinstance(item, dict)]
+    if problems:
+        raise UserFilesError(problems)
+    given = {}
+    for secret, keys in said.items():
+        for key, value in keys.items():
             if secret not in known or key not in known[secret].keys:
                 place = document.place((secret, key))
                 problems.append(Problem(place, f"{secret}.{key}", "no chart expects this secret", "remove it"))
@@ -57,6 +63,16 @@ def _given(file: Path, specs: list[SecretSpec]) -> dict[str, str]:
     if problems:
         raise UserFilesError(problems)
     return given
+
+
+def _maps(said: Any) -> Iterator[tuple[Keys, Any]]:
+    """What must be maps: the whole file, and each Secret in it."""
+    yield (), said
+    yield from (((secret,), keys) for secret, keys in said.items()) if isinstance(said, dict) else ()
+
+
+def _no_map(document: Document, path: Keys) -> Problem:
+    return Problem(document.place(path), spell(path), "is no map", "write Secrets and, below each, its keys")
 
 
 async def export_secrets(source: Source, target: Target, file: Path) -> None:

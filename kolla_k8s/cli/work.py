@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kolla_k8s.adapters.patience import PatientHelm
 from kolla_k8s.adapters.releases import unlock as unlock_release
-from kolla_k8s.cli.cloud import Cloud, Source, load_cloud, require_enabled
+from kolla_k8s.cli.cloud import Cloud, Source, load_cloud, require_charts, require_enabled
 from kolla_k8s.cli.planned import with_parts
 from kolla_k8s.cli.screen import Screen
 from kolla_k8s.cli.session import Session, Signals, Target, claim, opened
@@ -43,6 +43,7 @@ async def install_cloud(
     """Bring the cloud to what is wanted; raises ``DidNotComeUpError`` when something is not green."""
     cloud = load_cloud(source, services)
     require_enabled(cloud, services)
+    require_charts(cloud)
     async with opened(target) as free:
         await free.helm.version()
         wanted = await with_parts(free, cloud)

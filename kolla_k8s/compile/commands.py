@@ -16,12 +16,10 @@ from kolla_k8s.model.service import Service
 def steps(service: Service) -> Iterator[tuple[Path, Sequence[str], bool]]:
     """Commands that the init step fills in, and whether it runs them in its own process."""
     spec = service.spec
-    for phase in ("check", "expand", "migrate", "contract"):
+    for phase in ("expand", "migrate", "contract"):
         yield ("spec", "schema", phase), getattr(spec.db_schema, phase), False
     for name, step in spec.bootstrap.steps.items() if spec.bootstrap else ():
         yield ("spec", "bootstrap", "steps", name, "run"), step.run, step.in_process
-    for name, last in spec.finish.items():
-        yield ("spec", "finish", name, "run"), last.run, False
 
 
 def secret_arguments(room: Room) -> Iterator[Problem]:

@@ -24,13 +24,23 @@ from kolla_k8s.compile.pod import (
 )
 from kolla_k8s.compile.podfile import bootstrap_podfile, files_of, periodic_podfile
 from kolla_k8s.model.borrowed import secrets_named
-from kolla_k8s.model.catalog import Catalog, database_secret, messaging_secret, secret_ref, user_passwords
+from kolla_k8s.model.catalog import (
+    Catalog,
+    database_secret,
+    facts_of,
+    messaging_secret,
+    registers,
+    secret_ref,
+    user_passwords,
+)
 from kolla_k8s.model.service import Bootstrap, Periodic, Service
+from kolla_k8s.model.workload import Volume
 
 Pairs = list[tuple[str, str]]
 Objects = dict[str, tuple[dict[str, Any], str]]
 INIT = ["python3", f"{TOOLS}/init.py"]
 BOOTSTRAP = ["python3", f"{TOOLS}/bootstrap.py"]
+FACTS = {"facts": Volume(path="/run/kolla-k8s/facts", scratch="memory")}
 
 
 def bootstrap_objects(catalog: Catalog, service: Service) -> Objects:
@@ -53,21 +63,25 @@ def bootstrap_objects(catalog: Catalog, service: Service) -> Objects:
 
 def bootstrap_pod(catalog: Catalog, service: Service) -> dict[str, Any]:
     """Spec of the bootstrap Job's pod, the input of its digest."""
-    bootstrap = service.spec.bootstrap
-    assert bootstrap is not None  # noqa: S101 - callers ask first
+    bootstrap = _bootstrap(service)
     plan = PodPlan(
         catalog=catalog,
         service=service,
         key="bootstrap",
         config_name='include "@@.configName" (dict "root" $ "pod" "bootstrap")',
         files={name: service.spec.config[name].path for name in bootstrap.config},
-        volumes=dict(bootstrap.volumes),
+        volumes={**bootstrap.volumes, **(FACTS if facts_of(service) else {})},
         needs_token=True,
     )
     steps = _steps(plan)
     init = [_prepare(plan, bootstrap), *steps[:-1]]
     more = {"restartPolicy": "Never", "serviceAccountName": service.name, "terminationGracePeriodSeconds": 5}
     return pod_spec(plan, {"init": init, "main": [steps[-1]]}, **more)
+
+
+def _bootstrap(service: Service) -> Bootstrap:
+    assert service.spec.bootstrap is not None  # noqa: S101 - callers ask first
+    return service.spec.bootstrap
 
 
 def _job(service: Service) -> dict[str, Any]:
@@ -109,8 +123,7 @@ def _last(service: Service) -> str:
 
 def _registers_after(service: Service) -> bool:
     """Keystone itself can only register once its own pods, which wait for the record, answer."""
-    has_identity = bool(service.spec.identity.services or service.spec.identity.users)
-    return has_identity and "keystone" not in service.spec.needs.start
+    return registers(service) and "keystone" not in service.spec.needs.start
 
 
 def _steps(plan: PodPlan) -> list[dict[str, Any]]:
@@ -123,19 +136,26 @@ def _steps(plan: PodPlan) -> list[dict[str, Any]]:
     if "messaging" in podfile:
         own = [(service.name, messaging_secret(service, name)) for name in service.spec.messaging]
         made.append(_step(plan, "messaging", BOOTSTRAP, [("rabbitmq", "admin-password"), *own]))
-    for name, step in podfile["steps"].items():
-        made.append(_step(plan, name, [*INIT, "step"], secrets_named(plan.catalog, service, step["run"])))
+    named = {
+        name: _step(plan, name, [*INIT, "step"], secrets_named(plan.catalog, service, step["run"]))
+        for name, step in podfile["steps"].items()
+    }
+    late = [name for name, step in _bootstrap(service).steps.items() if step.late]
+    made += [step for name, step in named.items() if name not in late]
+    identity = [_identity(plan)] if "identity" in podfile else []
     record = _step(plan, "record", BOOTSTRAP, [], has_token=True)
-    if "identity" not in podfile:
-        return [*made, record]
-    users = [(service.name, password) for _, password in user_passwords(service)]
-    identity = _step(plan, "identity", BOOTSTRAP, [("keystone", "admin-password"), *users])
-    return [*made, record, identity] if _registers_after(service) else [*made, identity, record]
+    if _registers_after(service):
+        return [*made, record, *identity]
+    return [*made, *identity, *(named[name] for name in late), record]
+
+
+def _identity(plan: PodPlan) -> dict[str, Any]:
+    users = [(plan.service.name, password) for _, password in user_passwords(plan.service)]
+    return _step(plan, "identity", BOOTSTRAP, [("keystone", "admin-password"), *users])
 
 
 def _step(plan: PodPlan, name: str, command: list[str], pairs: Pairs, *, has_token: bool = False) -> dict[str, Any]:
-    bootstrap = plan.service.spec.bootstrap
-    assert bootstrap is not None  # noqa: S101 - callers ask first
+    bootstrap = _bootstrap(plan.service)
     made = container(name, bootstrap.image, [*command, name], requests_and_limits(bootstrap.resources))
     if has_token:
         made["env"] = [

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kolla_k8s.compile.shapes import misshapen
 from kolla_k8s.compile.words import expand
 from kolla_k8s.errors import OutsideError, Problem, UserFilesError
+from kolla_k8s.model.catalog import RELEASES
 from kolla_k8s.model.service import Service
-from kolla_k8s.yamlio import Document, in_our_words, load
+from kolla_k8s.yamlio import Document, Keys, in_our_words, load
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +55,27 @@ def load_definitions(folder: Path, release: str) -> dict[str, Definition]:
 def load_definition(file: Path, release: str) -> Definition:
     """Read one definition; raises ``UserFilesError`` with all its problems."""
     document = load(file)
-    data = for_release(document.data, release)
-    with in_our_words(document, Service):
-        return Definition(expand(Service.model_validate(data)), document)
+    service = _read(document, release)
+    for other in sorted(set(service.releases) - {release}):
+        _read(document, other)
+    return Definition(expand(service), _seen_in(document, release))
+
+
+def _read(document: Document, release: str) -> Service:
+    """The service as it is in a release."""
+    seen = _seen_in(document, release)
+    with in_our_words(seen, Service):
+        service = Service.model_validate(for_release(document.data, release))
+    if problems := list(misshapen(service, seen)):
+        raise UserFilesError(problems)
+    return service
+
+
+def _seen_in(document: Document, release: str) -> Document:
+    """The same file, where what the patch of a release says stands in the patch."""
+    below: Keys = ("releases", release)
+    patched = {("spec", *path[2:]): place for path, place in document.positions.items() if path[:2] == below}
+    return Document(document.name, document.data, {**document.positions, **patched}) if patched else document
 
 
 def load_options(folder: Path, release: str) -> dict[str, dict[str, list[str]]]:
@@ -63,9 +83,17 @@ def load_options(folder: Path, release: str) -> dict[str, dict[str, list[str]]]:
     return {file.stem: json.loads(file.read_bytes()) for file in sorted((folder / "options" / release).glob("*.json"))}
 
 
+def known_releases(folder: Path, definitions: Mapping[str, Definition]) -> set[str]:
+    """Releases that charts can be made for: ours, those with lists of options, those that a definition speaks of."""
+    listed = {path.name for path in (folder / "options").glob("*") if path.is_dir()}
+    patched = {release for definition in definitions.values() for release in definition.service.releases}
+    return {*RELEASES, *listed, *patched}
+
+
 def for_release(data: Any, release: str) -> Any:
     """Lay the merge patch of a release over ``spec``; a definition without one is given back as it is."""
-    patch = data.get("releases", {}).get(release) if isinstance(data, dict) else None
+    patches = data.get("releases") if isinstance(data, dict) else None
+    patch = patches.get(release) if isinstance(patches, dict) else None
     if not isinstance(patch, dict):
         return data
     return {**data, "spec": merge_patch(data.get("spec"), patch)}

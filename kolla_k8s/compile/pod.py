@@ -25,7 +25,7 @@ OUTLIVE = "/run/kolla-k8s/outlive"
 CGROUPS = "/run/kolla-k8s/cgroup"
 TOKEN = "/run/kolla-k8s/token"  # noqa: S105 - a path
 
-OWN_VOLUMES = frozenset({"cgroups", "kolla-k8s", "nodes", "outlive", "rendered", "tmp", "token"})
+OWN_VOLUMES = frozenset({"cgroups", "facts", "kolla-k8s", "nodes", "outlive", "rendered", "tmp", "token"})
 SECRETS_OF = "secrets-"  # and the container that reads them: a volume of its own
 
 

@@ -18,6 +18,7 @@ from kolla_k8s.model.catalog import (
     host_of,
     is_optional,
     messaging_secret,
+    registers,
     secret_ref,
 )
 from kolla_k8s.model.exposed import exposed_ports, way_in
@@ -61,19 +62,24 @@ def bootstrap_podfile(catalog: Catalog, service: Service) -> dict[str, Any]:
     """Static part of the file of the bootstrap Job: its steps and what the built-in steps create."""
     bootstrap = service.spec.bootstrap
     assert bootstrap is not None  # noqa: S101 - callers ask first
-    steps = {
-        n: step.model_dump(include={"run", "in_process"}, exclude_defaults=True) for n, step in bootstrap.steps.items()
-    }
+    told = {"run", "in_process", "outputs", "when"}
+    steps = {n: step.model_dump(include=told, exclude_defaults=True) for n, step in bootstrap.steps.items()}
     built_in: dict[str, Any] = {"steps": {**_schema_steps(service), **steps}}
     if service.spec.databases:
         built_in["databases"] = _databases(service)
     if service.spec.messaging:
         built_in["messaging"] = _messaging(service)
-    if service.spec.identity.services or service.spec.identity.users:
+    if registers(service):
         built_in["identity"] = _identity(service)
     extra = ["keystone"] if "identity" in built_in else []
     common = _common(catalog, service, Files(dict(bootstrap.config)), built_in, extra)
     return {"is_bootstrap": True, **_waits(catalog, service), **common, **built_in}
+
+
+def _asked(service: Service) -> set[str]:
+    """Options by which steps of the bootstrap are chosen."""
+    steps = service.spec.bootstrap.steps.values() if service.spec.bootstrap else ()
+    return {option for step in steps for option in step.when}
 
 
 def _schema_steps(service: Service) -> dict[str, Any]:
@@ -122,12 +128,13 @@ def _common(
     contents = [_used(service, name, sections) for name, sections in files.sections.items()]
     named = by_word([contents, steps])
     transports = _transports(catalog, service, named)
+    options = named["option"] | (_asked(service) if steps is not None else set())
     return {
         "service": service.name,
         "hosts": _hosts(catalog, service, named),
         **({"transports": transports} if transports else {}),
         "urls": addresses(catalog, {*named["url"], *(urls or ()), *service.spec.identity.services}),
-        **({"options": sorted(named["option"])} if named["option"] else {}),
+        **({"options": sorted(options)} if options else {}),
         "files": {
             name: {
                 "format": service.spec.config[name].format.value,

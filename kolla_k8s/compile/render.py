@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -20,6 +20,7 @@ from kolla_k8s.compile.emit import emit
 from kolla_k8s.compile.expose import expose_objects
 from kolla_k8s.compile.helmtest import test_objects
 from kolla_k8s.compile.jobs import (
+    Objects,
     bootstrap_labels,
     bootstrap_objects,
     bootstrap_pod,
@@ -64,15 +65,18 @@ class Chart:
 def render_chart(catalog: Catalog, name: str) -> Chart:
     """Render the chart of one service."""
     service = catalog[name]
+    items = _items(catalog, service)
+    pod = bootstrap_pod(catalog, service) if service.spec.bootstrap else None
+    about = _about(catalog, service, [pod, [item for item, _ in items.values()]])
     files = {
         ".helmignore": "# Python compiles what it installs.\n__pycache__/\n",
-        "README.md": _document("README.md.j2", _about(catalog, service)),
-        "templates/NOTES.txt": _document("NOTES.txt.j2", _about(catalog, service)),
-        "templates/_helpers.tpl": _helpers(catalog, service),
+        "README.md": _document("README.md.j2", about),
+        "templates/NOTES.txt": _document("NOTES.txt.j2", about),
+        "templates/_helpers.tpl": _helpers(catalog, service, pod),
         "values.yaml": _values(catalog, service),
         "values.schema.json": _json(values_schema(catalog, service)),
         **_pod_files(catalog, service),
-        **_objects(catalog, service),
+        **_objects(catalog, service, items),
     }
     files = {path: text.replace("@@.", f"{name}.") for path, text in sorted(files.items())}
     version = f"{catalog.release}.{service.metadata.revision}"
@@ -106,13 +110,18 @@ def _chart(service: Service, version: str, release: str, files: Mapping[str, str
     return dump(about)
 
 
-def _objects(catalog: Catalog, service: Service) -> dict[str, str]:
+def _items(catalog: Catalog, service: Service) -> Objects:
+    """Template file name -> object and condition."""
     found = {**bootstrap_objects(catalog, service), **rights_objects(service), **external_objects(service)}
     for name in service.spec.workloads:
         found |= workload_objects(catalog, service, name)
     found |= expose_objects(service)
     for name in service.spec.periodic:
         found |= periodic_objects(catalog, service, name)
+    return found
+
+
+def _objects(catalog: Catalog, service: Service, items: Objects) -> dict[str, str]:
     each = {
         f"{name}-{ending}": f'index .Values.options "{workload.for_each}"'
         for name, workload in service.spec.workloads.items()
@@ -124,7 +133,7 @@ def _objects(catalog: Catalog, service: Service) -> dict[str, str]:
         for name in service.spec.workloads
     }
     objects = {
-        f"templates/{file}.yaml": emit(item, when=when, each=each.get(file, "")) for file, (item, when) in found.items()
+        f"templates/{file}.yaml": emit(item, when=when, each=each.get(file, "")) for file, (item, when) in items.items()
     }
     tests = test_objects(catalog, service)
     return objects | {f"templates/tests/{file}.yaml": emit(item) for file, item in tests.items()}
@@ -154,7 +163,7 @@ def _values(catalog: Catalog, service: Service) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _helpers(catalog: Catalog, service: Service) -> str:
+def _helpers(catalog: Catalog, service: Service, pod: dict[str, Any] | None) -> str:
     is_ours = is_control(service)
     about: dict[str, Any] = {
         "name": service.name,
@@ -164,16 +173,20 @@ def _helpers(catalog: Catalog, service: Service) -> str:
         "uses_api": bool(service.spec.bootstrap or service.spec.periodic or has_agents(service)),
         "counts_itself": _counts_itself(service),
         "waits_by_option": bool(service.spec.needs.when),
-        "uses_options": bool(arguments(_texts(service), "option")),
+        "uses_options": bool(arguments(_texts(service), "option")) or _chooses_steps(service),
         "goes_outside": bool(service.spec.external),
         "bootstrap_pod": "",
         "exposes": bool(service.spec.expose),
         "says_json_logs": any(file.json_logs for file in service.spec.config.values()),
     }
-    if service.spec.bootstrap:
-        about["bootstrap_pod"] = emit(bootstrap_pod(catalog, service))
+    if pod:
+        about["bootstrap_pod"] = emit(pod)
         about["bootstrap_labels"] = emit(bootstrap_labels(catalog, service))
     return _document("_helpers.tpl.j2", about)
+
+
+def _chooses_steps(service: Service) -> bool:
+    return service.spec.bootstrap is not None and any(step.when for step in service.spec.bootstrap.steps.values())
 
 
 def _counts_itself(service: Service) -> bool:
@@ -190,11 +203,15 @@ def _texts(service: Service) -> list[Any]:
     return [[file.content, [v.content for v in file.variants.values()]] for file in files] + [s.run for s in steps]
 
 
-def _about(catalog: Catalog, service: Service) -> dict[str, Any]:
+def _about(catalog: Catalog, service: Service, items: Any) -> dict[str, Any]:
     secrets: dict[str, list[str]] = {}
     for name in derived_secrets(service):
         ref = secret_ref(service, name)
         secrets.setdefault(ref.secret, []).append(_contents(service, name))
+    own = set(secrets)
+    for secret, key in sorted(set(_mounted(items))):
+        if secret not in own:
+            secrets.setdefault(secret, []).append(f"`{key}`")
     return {
         "name": service.name,
         "title": service.metadata.title,
@@ -205,6 +222,16 @@ def _about(catalog: Catalog, service: Service) -> dict[str, Any]:
         "needs": service.spec.needs.start,
         "secrets": dict(sorted(secrets.items())),
     }
+
+
+def _mounted(item: Any) -> Iterator[tuple[str, str]]:
+    """Secret and key of every key that pods mount by name."""
+    match item:
+        case {"secret": {"name": name, "items": keys}}:
+            yield from ((name, entry["key"]) for entry in keys)
+        case dict() | list():
+            for part in item.values() if isinstance(item, dict) else item:
+                yield from _mounted(part)
 
 
 def _contents(service: Service, secret: str) -> str:

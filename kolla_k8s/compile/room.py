@@ -10,8 +10,9 @@ from kolla_k8s.errors import Problem
 from kolla_k8s.model.catalog import Catalog
 from kolla_k8s.model.service import Service
 from kolla_k8s.suggest import did_you_mean
+from kolla_k8s.yamlio import Keys, spell
 
-Path = tuple[str | int, ...]
+Path = Keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,20 +27,15 @@ class Room:
         """The service under examination."""
         return self.definition.service
 
+    def is_said(self, path: Path) -> bool:
+        """Whether a path stands in the file, and does not only follow from it."""
+        return path in self.definition.document.positions
+
     def problem(self, path: Path, fact: str, way_out: str = "") -> Problem:
         """A problem at a path of the definition."""
-        return Problem(self.definition.document.place(path), field_name(path), fact, way_out)
+        return Problem(self.definition.document.place(path), spell(path), fact, way_out)
 
     def unknown(self, path: Path, what: str, name: str, known: Collection[str]) -> Iterator[Problem]:
         """A problem when a name is not among the known ones."""
         if name not in known:
             yield self.problem(path, f'no {what} is called "{name}"', did_you_mean(name, known))
-
-
-def field_name(path: Path) -> str:
-    """Spell a path as people write it.
-
-    >>> field_name(("spec", "needs", "start", 0))
-    'spec.needs.start[0]'
-    """
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")

@@ -9,17 +9,18 @@ from collections.abc import Callable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from kolla_k8s.compile.commands import command_line, secret_arguments, steps
+from kolla_k8s.compile.commands import command_line, secret_arguments
+from kolla_k8s.compile.filled import placeholder_problems
 from kolla_k8s.compile.load import Definition
 from kolla_k8s.compile.members import programs
 from kolla_k8s.compile.pod import OWN_VOLUMES, SECRETS_OF
+from kolla_k8s.compile.provisions import bootstrap_problems, reference_problems, word_problems
 from kolla_k8s.compile.room import Path, Room
 from kolla_k8s.errors import Problem, UserFilesError
-from kolla_k8s.model.catalog import Catalog, derived_secrets, has_addresses, user_passwords
+from kolla_k8s.model.catalog import Catalog
 from kolla_k8s.model.exposed import node_port
-from kolla_k8s.model.placeholders import FILTERS, OF_HOSTS, WORDS, placeholders
-from kolla_k8s.model.service import Plane, Rotate, SecretKind, Service
-from kolla_k8s.model.workload import Container, Kind, Volume, Workload
+from kolla_k8s.model.service import Plane, Rotate, SecretKind
+from kolla_k8s.model.workload import Container, Kind, Privilege, Volume, Workload
 from kolla_k8s.suggest import did_you_mean
 
 
@@ -46,6 +47,18 @@ def _needs(room: Room) -> Iterator[Problem]:
                 yield room.problem(path, "a service cannot need itself", "remove it")
 
 
+def _user(room: Room) -> Iterator[Problem]:
+    spec = room.service.spec
+    if spec.user.uid == 0 and spec.plane is Plane.CONTROL:
+        way_out = "name the image's own account, or use plane: node"
+        yield room.problem(("spec", "user", "uid"), "nobody is root on the control plane", way_out)
+
+
+def _bootstrap_volumes(room: Room) -> Iterator[Problem]:
+    bootstrap = room.service.spec.bootstrap
+    yield from _volumes(room, ("spec", "bootstrap"), bootstrap.volumes if bootstrap else {}, has_claims=False)
+
+
 def _conditional_needs(room: Room) -> Iterator[Problem]:
     needs = room.service.spec.needs
     for name in needs.when:
@@ -64,74 +77,6 @@ def _cycles(definitions: Mapping[str, Definition]) -> Iterator[Problem]:
         yield Problem(place, "spec.needs.start", "needs go round in a circle: " + " -> ".join(around), way_out)
 
 
-def _placeholders(room: Room) -> Iterator[Problem]:
-    for path, text in _texts(room.service):
-        for found in placeholders(text):
-            if found.word not in WORDS:
-                yield room.problem(path, f'no placeholder is called "{found.word}"', did_you_mean(found.word, WORDS))
-            for name in set(found.filters) - FILTERS:
-                yield room.problem(path, f'{found}: no filter is called "{name}"', did_you_mean(name, FILTERS))
-            yield from _argument(room, path, found.word, found.argument)
-
-
-def _texts(service: Service) -> Iterator[tuple[Path, Any]]:
-    spec = service.spec
-    for name, file in spec.config.items():
-        yield ("spec", "config", name, "content"), file.content
-        for variant, details in file.variants.items():
-            yield ("spec", "config", name, "variants", variant, "content"), details.content
-    yield from ((path, command) for path, command, _ in steps(service))
-
-
-def _argument(room: Room, path: Path, word: str, argument: str) -> Iterator[Problem]:
-    services = room.catalog.services
-    if word == "secret":
-        owner, _, name = argument.rpartition("/")
-        if owner and owner not in services:
-            yield from room.unknown(path, "service", owner, services)
-            return
-        known = derived_secrets(services[owner] if owner else room.service)
-        yield from room.unknown(path, "secret", name, known)
-    elif word in OF_HOSTS:
-        yield from _host(room, path, word, argument)
-    elif word == "transport":
-        yield from _transport(room, path, argument)
-    elif word == "option":
-        yield from room.unknown(path, "option", argument, room.service.spec.options)
-    elif word == "url":
-        yield from room.unknown(path, "catalogue entry or exposed port", argument, _addresses(room.catalog))
-
-
-def _addresses(catalog: Catalog) -> set[str]:
-    entries = {entry for service in catalog.services.values() for entry in service.spec.identity.services}
-    return entries | {f"{name}/{key}" for name, service in catalog.services.items() for key in service.spec.expose}
-
-
-def _transport(room: Room, path: Path, argument: str) -> Iterator[Problem]:
-    owner, _, user = argument.rpartition("/")
-    if owner and owner not in room.catalog.services:
-        yield from room.unknown(path, "service", owner, room.catalog.services)
-        return
-    known = (room.catalog[owner] if owner else room.service).spec.messaging
-    yield from room.unknown(path, "messaging user", user, known)
-    yield from _host(room, path, "transport", "rabbitmq")
-
-
-def _host(room: Room, path: Path, word: str, argument: str) -> Iterator[Problem]:
-    name, _, workload = argument.partition("/")
-    if name not in room.catalog.services:
-        yield from room.unknown(path, "service", name, room.catalog.services)
-    elif workload and workload not in room.catalog[name].spec.workloads:
-        yield from room.unknown(path, f"workload of {name}", workload, room.catalog[name].spec.workloads)
-    elif room.catalog.host(argument) is None:
-        yield room.problem(path, f"${{{word}:{argument}}}: nothing of it listens", "give a workload of it a port")
-    elif word == "addresses" and not has_addresses(room.catalog[name], workload):
-        fact = f"${{{word}:{argument}}}: its members have no addresses that stay"
-        yield room.problem(path, fact, "say peers.addresses: true in the workload, or use ${hosts:...}")
-    elif name not in {room.service.name, *room.catalog.needs(room.service.name)}:
-        yield room.problem(path, f'"{name}" is used but not needed', f"add {name} to needs.start or needs.run")
-
-
 def _workloads(room: Room) -> Iterator[Problem]:
     for name, workload in room.service.spec.workloads.items():
         path: Path = ("spec", "workloads", name)
@@ -142,6 +87,7 @@ def _workloads(room: Room) -> Iterator[Problem]:
             yield from _process(room, (*path, "containers", beside), process)
         for step, prepare in workload.prepare.items():
             yield from command_line(room, (*path, "prepare", step, "run"), prepare.run)
+            yield from _privilege(room, (*path, "prepare", step), prepare.privilege)
         yield from _volumes(room, path, workload.volumes, has_claims=workload.kind is Kind.STATEFUL_SET)
         yield from _members(room, path, workload)
         if workload.metrics:
@@ -185,12 +131,11 @@ def _process(room: Room, path: Path, process: Container) -> Iterator[Problem]:
         yield from command_line(room, (*path, word), getattr(process, word))
     for name, value in process.env.items():
         yield from command_line(room, (*path, "env", name), [value])
-    if room.service.spec.plane is Plane.NODE:
-        return
-    if process.start == "kolla":
-        way_out = "write a direct start; only the node plane may use kolla_start"
-        yield room.problem((*path, "start"), "kolla_start needs sudo and a writable root", way_out)
-    if process.privilege:
+    yield from _privilege(room, path, process.privilege)
+
+
+def _privilege(room: Room, path: Path, privilege: Privilege | None) -> Iterator[Problem]:
+    if privilege and room.service.spec.plane is Plane.CONTROL:
         yield room.problem((*path, "privilege"), "the control plane is restricted", "use plane: node, or do without")
 
 
@@ -206,39 +151,6 @@ def _volumes(room: Room, path: Path, volumes: Mapping[str, Volume], *, has_claim
             yield room.problem((*here, "persistent"), "only a StatefulSet has claims", way_out)
         if volume.host and room.service.spec.plane is Plane.CONTROL:
             yield room.problem((*here, "host"), "the control plane has no host paths", "use plane: node")
-
-
-def _bootstrap(room: Room) -> Iterator[Problem]:
-    bootstrap, spec = room.service.spec.bootstrap, room.service.spec
-    if bootstrap is None:
-        for word in ("databases", "messaging"):
-            if getattr(spec, word):
-                yield room.problem(
-                    ("spec", word), "needs a bootstrap to be made in", "add spec.bootstrap with an image"
-                )
-        return
-    for file, sections in bootstrap.config.items():
-        path = ("spec", "bootstrap", "config", file)
-        yield from room.unknown(path, "config file", file, spec.config)
-        content = spec.config[file].content if file in spec.config else {}
-        for number, section in enumerate(sections):
-            yield from room.unknown((*path, number), "section", section, content)
-
-
-def _references(room: Room) -> Iterator[Problem]:
-    spec = room.service.spec
-    for name, entry in spec.identity.services.items():
-        path: Path = ("spec", "identity", "services", name)
-        owner = entry.workload
-        if owner is not None:
-            yield from room.unknown((*path, "workload"), "workload", owner, spec.workloads)
-        ports = {port for n, w in spec.workloads.items() if owner in (None, n) for port in w.ports}
-        yield from room.unknown((*path, "port"), "port", entry.port, ports)
-    for where, password in user_passwords(room.service):
-        path = ("spec", "identity", *where, "password")
-        yield from room.unknown(path, "secret", password, derived_secrets(room.service))
-    for name, gate in spec.gates.items():
-        yield from room.unknown(("spec", "gates", name, "workload"), "workload", gate.workload, spec.workloads)
 
 
 def _expose(room: Room) -> Iterator[Problem]:
@@ -312,6 +224,8 @@ def _options(room: Room) -> Iterator[Problem]:
     whens += [(("spec", "needs", "when", name), when) for name, when in spec.needs.when.items()]
     whens += [(("spec", "secrets", name, "when"), secret.when) for name, secret in spec.secrets.items()]
     whens += [(("spec", "external", name, "when"), external.when) for name, external in spec.external.items()]
+    steps = spec.bootstrap.steps if spec.bootstrap else {}
+    whens += [(("spec", "bootstrap", "steps", name, "when"), step.when) for name, step in steps.items()]
     whens += [(("spec", "gates", name, "when"), gate.when) for name, gate in spec.gates.items()]
     for path, when in whens:
         for option, value in when.items():
@@ -325,7 +239,7 @@ def _options(room: Room) -> Iterator[Problem]:
 def _listed_options(room: Room) -> Iterator[Problem]:
     for file, details in room.service.spec.config.items():
         path: Path = ("spec", "config", file)
-        if details.oslo and details.oslo.options:
+        if details.oslo and details.oslo.options and room.catalog.options:
             yield from room.unknown(
                 (*path, "oslo", "options"), "list of options", details.oslo.options, room.catalog.options
             )
@@ -343,13 +257,16 @@ def _listed_options(room: Room) -> Iterator[Problem]:
 
 
 CHECKS: tuple[Callable[[Room], Iterator[Problem]], ...] = (
+    _user,
     _needs,
     _conditional_needs,
-    _placeholders,
+    placeholder_problems,
     secret_arguments,
     _workloads,
-    _bootstrap,
-    _references,
+    bootstrap_problems,
+    _bootstrap_volumes,
+    reference_problems,
+    word_problems,
     _expose,
     _periodic,
     _options,

@@ -18,7 +18,7 @@ GLOBAL: Commented = {
         "Where images come from: registry with its path, tag, pull policy, names of pull Secrets.",
         {
             "registry": "quay.io/openstack.kolla",
-            "tag": "2026.1-debian-trixie",
+            "tag": "",
             "pullPolicy": "IfNotPresent",
             "pullSecrets": [],
         },
@@ -70,7 +70,11 @@ def chart_values(catalog: Catalog, service: Service) -> dict[str, Commented]:
         for called, workload in clustered(catalog[name]).items()
     }
     sections: dict[str, Commented] = {
-        "global": {**GLOBAL, "members": (GLOBAL["members"][0], dict(sorted(members.items())))},
+        "global": {
+            **GLOBAL,
+            "images": (GLOBAL["images"][0], {**GLOBAL["images"][1], "tag": f"{catalog.release}-debian-trixie"}),
+            "members": (GLOBAL["members"][0], dict(sorted(members.items()))),
+        },
         "images": {
             image: (f'Whole name of the image "{image}"; empty: as in global.images.', "") for image in images(service)
         },

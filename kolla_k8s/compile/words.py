@@ -16,6 +16,7 @@ from kolla_k8s.model.workload import Probe, Workload, Wsgi
 OURS = "/etc/kolla-k8s"
 DATABASE_FILE = "database.cnf"
 GATE_FILE = "gate.json"
+UWSGI_FILE = "-uwsgi.ini"  # after the workload's name
 Sections = dict[str, dict[str, Any]]
 
 COMMON: Sections = {
@@ -81,7 +82,7 @@ def expand(service: Service) -> Service:
         if workload.wsgi is None:
             workloads[name] = workload if workload.config is not None else _with_files(workload, shared)
             continue
-        file = f"{name}-uwsgi.ini"
+        file = f"{name}{UWSGI_FILE}"
         config[file] = _uwsgi(file, workload.wsgi, workload)
         workloads[name] = _api(workload, file, shared)
     periodic = {name: _task(task, shared) for name, task in spec.periodic.items()}
@@ -176,7 +177,7 @@ def _sections(service: Service, oslo: Oslo) -> Sections:
 
 def _database(service: Service, database: str) -> dict[str, Any]:
     """Passwords stand in a file beside it: Alembic cannot take the percent signs of an encoded one in a URL."""
-    owner = database_owner(service, database)
+    owner = database_owner(service, database)  # ``compile.provisions`` refuses what nobody owns
     user = service.spec.databases[owner].user or owner if owner else database
     place = f"mysql+pymysql://{user}@${{host:mariadb}}/{database}"
     return {

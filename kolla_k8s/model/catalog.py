@@ -9,11 +9,12 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from kolla_k8s.model.known_options import Known, Lists
-from kolla_k8s.model.service import IdentityService, Plane, SecretKind, Service
+from kolla_k8s.model.service import Identity, IdentityService, Plane, SecretKind, Service
 from kolla_k8s.model.workload import Kind, Workload
 
 DEFAULT_RELEASE = "2026.1"
-SINGLE_KEY = frozenset({SecretKind.PASSWORD, SecretKind.GIVEN, SecretKind.UUID, SecretKind.ERLANG_COOKIE})
+RELEASES = (DEFAULT_RELEASE, "2026.2")
+SINGLE_KEY = frozenset({SecretKind.PASSWORD, SecretKind.GIVEN, SecretKind.ERLANG_COOKIE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +198,17 @@ def user_passwords(service: Service) -> list[tuple[tuple[str, ...], str]]:
     for domain, about in identity.domains.items():
         found += [(("domains", domain, "users", name), user.password) for name, user in about.users.items()]
     return found
+
+
+def registers(service: Service) -> bool:
+    """Whether anything of a service is registered in Keystone."""
+    return service.spec.identity != Identity()
+
+
+def facts_of(service: Service) -> list[str]:
+    """What steps of a service's bootstrap find, for ``${fact:...}``."""
+    steps = service.spec.bootstrap.steps.values() if service.spec.bootstrap else ()
+    return [name for step in steps for name in step.outputs]
 
 
 def database_owner(service: Service, name: str) -> str | None:

@@ -24,17 +24,12 @@ class Plane(StrEnum):
 
 
 class SecretKind(StrEnum):
-    """What a generated secret holds."""
+    """What a secret holds."""
 
     PASSWORD = "password"  # noqa: S105 - the name of a kind
     GIVEN = "given"
     FERNET_KEYS = "fernet-keys"
     ERLANG_COOKIE = "erlang-cookie"
-    UUID = "uuid"
-    CA = "ca"
-    CERTIFICATE = "certificate"
-    SSH_KEYPAIR = "ssh-keypair"
-    RNDC = "rndc"
     KEYRING = "keyring"
 
 
@@ -49,6 +44,29 @@ class Format(StrEnum):
     YAML = "yaml"
     JSON = "json"
     RAW = "raw"
+
+
+class GateKind(StrEnum):
+    """What a gate asks; ``orchestrate.gate`` knows how."""
+
+    CINDER_VOLUME = "cinder-volume"
+    COMPUTE_UP = "compute-up"
+    GLANCE_IMAGE = "glance-image"
+    HEAT_STACK = "heat-stack"
+    HORIZON_LOGIN = "horizon-login"
+    KEYSTONE_TOKEN = "keystone-token"  # noqa: S105 - the name of a kind
+    LIBVIRT_ANSWERS = "libvirt-answers"
+    MARIADB_WRITE_READ = "mariadb-write-read"
+    MEMCACHED_SET_GET = "memcached-set-get"
+    NEUTRON_AGENTS = "neutron-agents"
+    NEUTRON_METADATA = "neutron-metadata"
+    NEUTRON_NETWORK = "neutron-network"
+    NOVA_CELLS = "nova-cells"
+    OPENSTACK_REQUEST = "openstack-request"
+    OPENVSWITCH_BRIDGE = "openvswitch-bridge"
+    OVN_CHASSIS = "ovn-chassis"
+    OVN_LEADER = "ovn-leader"
+    RABBITMQ_PUBLISH_CONSUME = "rabbitmq-publish-consume"
 
 
 class Metadata(Strict):
@@ -194,7 +212,6 @@ class ConfigFile(Strict):
 class Schema(Strict):
     """Database schema commands by phase; ``contract`` runs only on a fresh database or after an upgrade."""
 
-    check: Argv = []
     expand: Argv = []
     migrate: Argv = []
     contract: Argv = []
@@ -208,7 +225,12 @@ class BootstrapStep(Strict):
         default=False,
         description="a Python program, run in the process of the init step: nobody reads what arguments it is given",
     )
-    when: dict[Name, Any] = {}
+    late: bool = Field(default=False, description="run after registration in Keystone, when the users can log in")
+    outputs: list[Name] = Field(
+        default=[],
+        description="what it finds, each written into /run/kolla-k8s/facts/NAME; configuration has it as ${fact:NAME}",
+    )
+    when: dict[Name, Any] = Field(default={}, description="options under which it runs; always when empty")
 
 
 class Bootstrap(Strict):
@@ -267,18 +289,10 @@ class Expose(Strict):
     )
 
 
-class Finish(Strict):
-    """A step that needs a living cloud; its outputs can be used in configuration as ``${fact:service.name}``."""
-
-    run: Argv
-    image: Name
-    outputs: list[Name] = []
-
-
 class Gate(Strict):
     """A check on function that must pass before dependants start."""
 
-    kind: str
+    kind: GateKind
     workload: Name
     login: str | None = Field(default=None, description="Keystone user that asks, or service/user of another service")
     timeout_s: Annotated[int, Field(ge=1)] = 300
@@ -321,7 +335,6 @@ class Spec(Strict):
     workloads: dict[Name, Workload] = {}
     expose: dict[Name, Expose] = Field(default={}, description="ports for clients outside the cluster")
     periodic: dict[Name, Periodic] = {}
-    finish: dict[Name, Finish] = Field(default={}, description="checked; not compiled yet")
     gates: dict[Name, Gate] = {}
 
 

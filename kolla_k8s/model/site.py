@@ -186,7 +186,7 @@ class Site(Strict):
     api_version: Literal["kolla-k8s.io/v1"] = Field(alias="apiVersion")
     kind: Literal["Site"]
     name: Name = Field(default="openstack", description="the cloud's name; one run at a time holds it")
-    release: str = Field(default="2026.1", description="OpenStack release of the definitions")
+    release: str = Field(default="2026.1", description="OpenStack release; that of the charts")
     presets: list[Name] = Field(default=[], description="files of values/presets, each laid over the one before")
     images: Images = Images()
     storage: Storage = Storage()

@@ -129,7 +129,6 @@ class Container(Strict):
 
     image: Name
     run: Argv
-    start: Literal["direct", "kolla"] = "direct"
     env: dict[str, str] = {}
     ports: dict[Name, Port] = {}
     ready: Probe | None = None

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from kolla_k8s.errors import Problem, UserFilesError
-from kolla_k8s.model.catalog import Catalog
+from kolla_k8s.model.catalog import DEFAULT_RELEASE, Catalog
 from kolla_k8s.model.site import Site
 from kolla_k8s.site.merge import Layers
 from kolla_k8s.site.nodes import node_problems
 from kolla_k8s.site.options import set_document
-from kolla_k8s.site.problems import Charts, place_of, schema_problems, spell, unknown_options
+from kolla_k8s.site.problems import Charts, place_of, schema_problems, unknown_options
 from kolla_k8s.suggest import did_you_mean
-from kolla_k8s.yamlio import Document, Keys, in_our_words, load
+from kolla_k8s.yamlio import Document, Keys, in_our_words, load, spell
 
 PRESET_KEYS = frozenset({"apiVersion", "kind", "title"})
 
@@ -46,27 +46,45 @@ class LoadedSite:
         asked |= set(self.site.want) or {name for name, each in catalog.services.items() if each.spec.wanted}
         return catalog.with_needs(asked, {name for name in catalog.services if self.is_enabled(name)})
 
+    @property
+    def place_of_release(self) -> str:
+        """Where the release was named last."""
+        return place_of(self.layers, ("release",))
+
     def place_of_enabled(self, service: str) -> str:
         """Where it was said last whether a service is part of the cloud."""
         return place_of(self.layers, ("services", service, "enabled"))
 
 
-def load_site(
-    files: Sequence[Path],
-    sets: Sequence[str],
-    presets: Path,
-    charts: Charts,
-) -> LoadedSite:
-    """Load, merge and check a site.
+@dataclass(frozen=True, slots=True)
+class ReadSite:
+    """What a site says before anybody has checked it: its documents, and its layers with those of its presets."""
+
+    documents: Sequence[Document]
+    layers: Layers
+
+    @property
+    def release(self) -> str:
+        """OpenStack release that it names."""
+        said = self.layers.data.get("release")
+        return said if isinstance(said, str) else DEFAULT_RELEASE
+
+    @property
+    def place_of_release(self) -> str:
+        """Where it names its release."""
+        return place_of(self.layers, ("release",))
+
+
+def read_site(files: Sequence[Path], sets: Sequence[str], presets: Path) -> ReadSite:
+    """Read and merge a site.
 
     Args:
         files: Site files, the first one least important.
         sets: ``--set`` arguments, laid over the files.
         presets: Folder of preset files.
-        charts: What is known of the services that a site may speak of.
 
     Raises:
-        UserFilesError: With all problems.
+        UserFilesError: When a file is no map, or a preset is not there.
     """
     documents = [load(file) for file in files] + [set_document(argument) for argument in sets]
     for document in documents:
@@ -75,6 +93,12 @@ def load_site(
     layers = Layers()
     for document in [*_presets(named, presets, documents), *documents]:
         layers.add(document)
+    return ReadSite(documents, layers)
+
+
+def check_site(read: ReadSite, charts: Charts) -> LoadedSite:
+    """Check a site against what is known of its release's services; raises with all problems."""
+    documents, layers = read.documents, read.layers
     services = layers.data.get("services")
     problems = list(_service_problems(services, layers, charts)) if isinstance(services, dict) else []
     problems += _unknown_wants(layers, charts.schemas)

@@ -16,9 +16,9 @@ from kolla_k8s.model.node_parts import MOST_BYTES, NodeParts, node_parts
 from kolla_k8s.model.placeholders import placeholders
 from kolla_k8s.model.site import Match, Site
 from kolla_k8s.site.merge import Layers, leaves
-from kolla_k8s.site.problems import Charts, place_of, schema_problems, spell, unknown_options
+from kolla_k8s.site.problems import Charts, place_of, schema_problems, unknown_options
 from kolla_k8s.suggest import did_you_mean
-from kolla_k8s.yamlio import Keys
+from kolla_k8s.yamlio import Keys, spell
 
 OF_ANY_POD = ("iface", "limit", "node", "pod", "site")
 """Placeholders that every pod can fill in."""

@@ -12,7 +12,7 @@ _WORDS: dict[str, Any] = {"true": True, "false": False, "null": None, "": ""}
 
 
 def set_document(argument: str) -> Document:
-    r"""Make a layer of one ``--set`` argument; raises ``UserFilesError`` when it has no ``=``.
+    r"""Make a layer of one ``--set`` argument; raises ``UserFilesError`` when it is no assignment.
 
     >>> set_document(r"services.keystone.config.keystone\\.conf.token.expiration=3600").data
     {'services': {'keystone': {'config': {'keystone.conf': {'token': {'expiration': 3600}}}}}}
@@ -25,7 +25,9 @@ def set_document(argument: str) -> Document:
         if not value or not all(path):
             problem = Problem(f"--set {argument}", "", "is no assignment", "write --set path.to.value=word")
             raise UserFilesError([problem])
-        _place(data, path, _value(value[0]))
+        if not _place(data, path, _value(value[0])):
+            fact = f'"{name}" lies below what has a value already'
+            raise UserFilesError([Problem(f"--set {argument}", "", fact, "give one of the two a value")])
         positions |= {path[:length]: (1, 1) for length in range(1, len(path) + 1)}
     return Document(f"--set {argument}", data, positions)
 
@@ -49,7 +51,12 @@ def _value(text: str) -> Any:
     return int(text) if re.fullmatch(r"-?(0|[1-9][0-9]*)", text) else _plain(text)
 
 
-def _place(data: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
+def _place(data: dict[str, Any], path: tuple[str, ...], value: Any) -> bool:
+    """Put a value at its path; False when something on the way is no map."""
+    here: Any = data
     for key in path[:-1]:
-        data = data.setdefault(key, {})
-    data[path[-1]] = value
+        here = here.setdefault(key, {})
+        if not isinstance(here, dict):
+            return False
+    here[path[-1]] = value
+    return True

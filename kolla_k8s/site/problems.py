@@ -13,7 +13,7 @@ from kolla_k8s.errors import Problem
 from kolla_k8s.model.known_options import Known
 from kolla_k8s.site.merge import Layers
 from kolla_k8s.suggest import did_you_mean
-from kolla_k8s.yamlio import Keys
+from kolla_k8s.yamlio import Keys, spell
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +93,3 @@ def place_of(layers: Layers, path: Keys) -> str:
             return below[0][-1].place
         path = path[:-1]
     return "site"
-
-
-def spell(path: Keys) -> str:
-    """Write a path as people do: ``presets[0]``, ``services.keystone``."""
-    return "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in path).lstrip(".")

@@ -325,6 +325,27 @@ def test_preset_can_say_what_a_site_is_made_of(tmp_path):
     assert set() == names & {"cinder", "heat", "horizon"}
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("- cinder-secrets\n", ":1:1: is no map; write Secrets and, below each, its keys"),
+        ("cinder-secrets: a\nkeystone-secrets: []\n", ":1:1: cinder-secrets: is no map; write Secrets"),
+    ],
+)
+def test_secrets_that_are_no_maps_are_refused(tmp_path, text, said):
+    """
+    All of them, before a cluster is asked.
+    """
+    file = tmp_path / "secrets.yaml"
+    file.write_text(text)
+
+    done = run("secrets", "init", "--values", str(ROOT / "values/sites/all-in-one.yaml"), "--from", str(file))
+
+    assert 2 == done.returncode
+    assert done.stderr.startswith(f"{file}{said}")
+    assert len(text.splitlines()) == len(done.stderr.splitlines())
+
+
 def test_password_that_no_service_could_use_is_refused_with_its_place(tmp_path):
     """
     Before anything is created: oslo.messaging leaves a / as it is in the address of a broker.

@@ -26,13 +26,15 @@ def place(tmp_path):
     return tmp_path
 
 
-def generate(place, *more, **environment):
-    places = {"PYTHONPATH": str(place / "code"), "XDG_CACHE_HOME": str(place / "cache")}
+def generate(place, *more, fails=False, **environment):
+    places = {"PYTHONPATH": f"{place / 'code'}{os.pathsep}{ROOT}", "XDG_CACHE_HOME": str(place / "cache")}
     asked = ("gen-charts", "--definitions", str(place / "defs"), "--output", str(place / "charts"))
-    return subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", IMPORTS, *asked, *more],
         capture_output=True, text=True, check=False, env={**os.environ, **places, **environment}, cwd=place,
     )  # fmt: skip
+    assert fails == (done.returncode != 0), done.stderr
+    return done
 
 
 def change(path, old, new):
@@ -143,7 +145,7 @@ def test_check_trusts_nothing_it_remembers(place):
     forged = {"names": ["keystone"], "charts": charts_digest([chart], ["keystone"])}
     record.write_text(json.dumps({**json.loads(record.read_text()), **forged}))
 
-    done = generate(place, "--check")
+    done = generate(place, "--check", fails=True)
 
     assert "keystone/Chart.yaml: differs from its definition" in done.stderr
 
@@ -177,6 +179,6 @@ def test_definition_that_cannot_be_read_is_named(place):
     """
     (place / "defs/folder.yaml").mkdir()
 
-    done = generate(place)
+    done = generate(place, fails=True)
 
     assert "folder.yaml: cannot be read: Is a directory" in done.stderr

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -53,6 +55,29 @@ def test_two_renders_give_the_same_bytes(name):
     assert rendered(name) == again
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_changed_program_gives_a_new_name(name, tmp_path):
+    """
+    A ConfigMap cannot be changed: one of the old name with another program in it would be refused.
+    """
+    before = named_by_content(objects(name))
+    chart = shutil.copytree(CHARTS / name, tmp_path / name)
+    programs = [path for path in chart.glob("files/*") if path.suffix != ".json"]
+    for path in programs:
+        text = path.read_text()
+        path.write_text(f"{text}# changed\n")
+        command = ["helm", "template", name, str(chart), "--namespace", "openstack"]
+        after = named_by_content(manifest(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
+        path.write_text(text)
+
+        assert set() == {key for key, data in before.items() if path.name in data} & after.keys(), path.name
+
+
+def named_by_content(items):
+    """Name -> data of every ConfigMap that cannot be changed."""
+    return {item["metadata"]["name"]: item["data"] for item in items if item.get("immutable")}
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_object_is_valid(version):
     """
@@ -85,6 +110,31 @@ def pods_of(items):
         template = spec.get("jobTemplate", {}).get("spec", spec).get("template")
         if template:
             yield item["kind"], template["spec"]
+
+
+def mounted(pod):
+    """Secret and key (none: all of it) of all that a pod mounts."""
+    for volume in pod.get("volumes", ()):
+        if "secret" in volume:
+            yield volume["secret"]["secretName"], None
+        for source in volume.get("projected", {}).get("sources", ()):
+            for entry in source.get("secret", {}).get("items", ()):
+                yield source["secret"]["name"], entry["key"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_readme_names_every_secret_that_pods_mount(name):
+    """
+    With its keys, those of other services included: whoever has no orchestrator must know.
+    """
+    rows = re.findall(r"^\| `([^`]+)` \| (.*) \|$", (CHARTS / name / "README.md").read_text(), re.MULTILINE)
+
+    assert [] == [
+        (secret, key)
+        for _, pod in pods(name)
+        for secret, key in mounted(pod)
+        if not any(secret == row and (key is None or f"`{key}`" in keys or "`0, 1, ...`" in keys) for row, keys in rows)
+    ]
 
 
 def excused(service):

@@ -15,6 +15,7 @@ from urllib.parse import quote, urlsplit
 import init
 
 PATIENCE_S = 300
+FOUND = init.ROOT / "run/kolla-k8s/facts"
 
 
 def patiently(work, *kinds):
@@ -195,10 +196,24 @@ def _region(keystone, name):
         keystone.ask("POST", "regions", {"region": {"id": name}})
 
 
-def record(_facts):
-    """Write this bootstrap's digest into the record; keys accumulate, so that no rollback waits for ever."""
+def found(facts):
+    """What the steps that ran found, by key of the record."""
+    steps = [step for step in facts.pod["steps"].values() if init.is_chosen(facts, step)]
+    names = [name for step in steps for name in step.get("outputs", [])]
+    missing = [name for name in names if not (FOUND / name).exists()]
+    if missing:
+        raise SystemExit(f"no step wrote {', '.join(missing)} into {FOUND}")
+    return {f"fact.{name}": (FOUND / name).read_text().strip() for name in names}
+
+
+def record(facts):
+    """Write this bootstrap's digest and what its steps found into the record.
+
+    Keys accumulate, so that no rollback waits for ever.
+    """
     name, digest = os.environ["BOOTSTRAP_RECORD"], os.environ["JOB_NAME"].rpartition("-")[2]
-    body = {"data": {digest: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}}
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    body = {"data": {digest: now, **found(facts)}}
 
     def patch():
         status, answer = init.api("PATCH", f"configmaps/{name}", body, "application/merge-patch+json")

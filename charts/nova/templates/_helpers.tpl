@@ -120,7 +120,7 @@ sectionName: {{ $gateway.listener }}
 {{/* Name of a pod's ConfigMap: by content, so that a change makes a new one and an old pod keeps its own. */}}
 {{- define "nova.configName" -}}
 {{- $programs := "" -}}
-{{- range $path, $bytes := .root.Files.Glob "files/*.py" -}}{{- $programs = print $programs ($bytes | toString) -}}{{- end -}}
+{{- range $path, $bytes := .root.Files.Glob "files/*.{py,sh}" -}}{{- $programs = print $programs ($bytes | toString) -}}{{- end -}}
 {{- $content := print (include "nova.podFile" .) $programs -}}
 {{- printf "nova-%s-%s" .pod (sha256sum $content | trunc 10) -}}
 {{- end -}}

@@ -103,6 +103,10 @@ class Facts:
         """What the site chose for an option of this service."""
         return _plain(self.pod["options"][name])
 
+    def fact(self, name):
+        """What a step of this service's bootstrap found; empty where options left the step out."""
+        return self.pod["facts"].get(f"fact.{name}", "")
+
     def each(self, _name):
         """The key of the option for which this workload exists."""
         return self.pod["each"]
@@ -324,11 +328,13 @@ def wait_for_port(name, host, port):
 
 
 def wait_for_bootstrap(record, digest):
-    """Return when this very bootstrap is written in the record; an older one is not enough."""
+    """Give the record when this very bootstrap is written in it; an older one is not enough."""
     said = ""
     while digest not in (data := bootstrap_record(record)):
-        said = _say(said, f"waiting for bootstrap {digest} in ConfigMap {record}, which has {len(data)} others")
+        others = sum(not key.startswith("fact.") for key in data)
+        said = _say(said, f"waiting for bootstrap {digest} in ConfigMap {record}, which has {others} others")
         time.sleep(1)
+    return data
 
 
 def bootstrap_record(record):
@@ -391,7 +397,7 @@ def prepare(facts):
     for name in facts.pod.get("wait", []):
         wait_for_port(name, facts.host(name), int(facts.port(name)))
     if bootstrap := os.environ.get("BOOTSTRAP_DIGEST"):
-        wait_for_bootstrap(os.environ["BOOTSTRAP_RECORD"], bootstrap)
+        facts.pod["facts"] = wait_for_bootstrap(os.environ["BOOTSTRAP_RECORD"], bootstrap)
     parts, digest = node_part()
     for name, file in sorted(facts.pod.get("files", {}).items()):
         for over in parts:
@@ -406,11 +412,19 @@ def prepare(facts):
         SAID_LAST.write_text(digest)  # stands in the pod's status: how else could a pod say what it runs
 
 
+def is_chosen(facts, command):
+    """Whether the site's options are those under which a step runs."""
+    return all(facts.option(name) == _plain(wanted) for name, wanted in command.get("when", {}).items())
+
+
 def step(facts, name):
     """Run a named command with its placeholders filled in; a Python program that is given secrets runs in here."""
     command = facts.pod["steps"][name]
     if command.get("only_when_fresh") and not (RENDERED / ".fresh").exists():
         print("not a fresh database: left to the upgrade", flush=True)
+        return
+    if not is_chosen(facts, command):
+        print("not chosen by the site's options", flush=True)
         return
     argv = [fill(word, facts) for word in command["run"]]
     if not command.get("in_process"):

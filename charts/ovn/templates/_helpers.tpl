@@ -68,7 +68,7 @@
 {{/* Name of a pod's ConfigMap: by content, so that a change makes a new one and an old pod keeps its own. */}}
 {{- define "ovn.configName" -}}
 {{- $programs := "" -}}
-{{- range $path, $bytes := .root.Files.Glob "files/*.py" -}}{{- $programs = print $programs ($bytes | toString) -}}{{- end -}}
+{{- range $path, $bytes := .root.Files.Glob "files/*.{py,sh}" -}}{{- $programs = print $programs ($bytes | toString) -}}{{- end -}}
 {{- $content := print (include "ovn.podFile" .) $programs -}}
 {{- printf "ovn-%s-%s" .pod (sha256sum $content | trunc 10) -}}
 {{- end -}}

@@ -10,13 +10,23 @@ from tests.unit.compile.defined import DEPLOYMENT, LISTENING, a_definition, writ
 
 HOST = {"reason": "looks at every process", "pid": True}
 OPTION = {"options": {"datapath": {"default": "system", "help": "where"}}}
+ROOT = {"reason": "looks at every process", "root": True}
 BESIDE = {"image": "memcached", "run": ["run"]}
+GATE = {"kind": "openstack-request", "workload": "api"}
 ROTATE = {"secret": "keys", "max-active-keys": 3}
 HOST_PATH = {"path": "/dev", "reason": "devices are the node's"}
 
 
-def config(text):
-    return {"config": {"a.conf": {"path": "/etc/a.conf", "format": "raw", "content": text}}}
+def config(content, written="raw", **more):
+    return {"config": {"a.conf": {"path": "/etc/a.conf", "format": written, "content": content, **more}}}
+
+
+def volumes(volume):
+    return {"bootstrap": {"image": "a", "volumes": {"v": volume}}}
+
+
+def oslo(**said):
+    return {"a.conf": {"path": "/a", "format": "ini", "oslo": said}}
 
 
 def workload(**more):
@@ -82,7 +92,41 @@ def problems(folder, *definitions):
             "${transport:own} would show a password to who lists processes; put it into",
         ),
         ({"schema": {"expand": ["${secret:a}"]}}, "spec.schema.expand: ${secret:a} would show a password to who lists"),
-        ({"finish": {"f": {"run": ["${secret:a}"], "image": "a"}}}, "finish.f.run: ${secret:a} would show a password"),
+        (
+            {"schema": {"expand": ["a"]}},
+            "spec.schema: needs a bootstrap to be made in; add spec.bootstrap with an image",
+        ),
+        (
+            {"user": {"name": "root", "uid": 0}},
+            "spec.user.uid: nobody is root on the control plane; name the image's own",
+        ),
+        (
+            workload(prepare={"p": {"run": ["a"], "privilege": ROOT}}),
+            "prepare.p.privilege: the control plane is restri",
+        ),
+        (volumes({"path": "/v", "secret": "a"}), 'spec.bootstrap.volumes.v.secret: no secret is called "a"'),
+        (volumes({"path": "/v", "persistent": {"size": "1Gi"}}), "volumes.v.persistent: only a StatefulSet has claims"),
+        (volumes({"path": "/v", "host": HOST_PATH}), "bootstrap.volumes.v.host: the control plane has no host paths"),
+        ({"identity": {"roles": ["a"]}}, "spec.identity: needs a bootstrap to be made in; add spec.bootstrap with an"),
+        (
+            bootstrap("a", late=True),
+            "steps.a.late: this service registers when all is done; add keystone to needs.start",
+        ),
+        (bootstrap("a", when={"o": 1}), 'steps.a.when.o: no option is called "o"'),
+        (bootstrap("${fact:net}", outputs=["net"]), "steps.a.run: ${fact:net} is known only when the bootstrap is"),
+        (bootstrap("a", outputs=["net", "net"]), '"net" is found by more than one step; call one of them something'),
+        (config("${fact:net}"), 'no output of a bootstrap step is called "net"'),
+        ({"config": oslo(databases={"database": "a"})}, 'a.conf.oslo.databases.database: no database is called "a"'),
+        ({"config": oslo(identity="a")}, 'a.conf.oslo.identity: no Keystone user is called "a"'),
+        (
+            {"config": oslo(identity="othr/a")},
+            'a.conf.oslo.identity: no service is called "othr"; did you mean "other"?',
+        ),
+        ({"gates": {"g": {**GATE, "login": "a"}}}, 'gates.g.login: no Keystone user is called "a"'),
+        (
+            {"gates": {"g": {**GATE, "login": "a"}, "h": {**GATE, "login": "b"}}},
+            'gates.h.login: another gate logs in as "a"; let all gates of a service be one user',
+        ),
         (periodic(config=["b.conf"]), 'no config file is called "b.conf"'),
         (periodic(run=["${secret:a}"]), "cannot be filled in on a process's command line; put it into a config file"),
         (periodic(volumes={"v": {"path": "/v", "secret": "a"}}), 'no secret is called "a"'),
@@ -104,6 +148,49 @@ def test_definition_that_fits_nothing_is_refused(tmp_path, spec, message):
 
     assert message in said
     assert said.startswith("one.yaml:")
+
+
+@pytest.mark.parametrize(
+    ("spec", "place"),
+    [
+        (
+            config({"a": {"b": [1, "${secret:x}"]}}, written="ini"),
+            "one.yaml:27:13: spec.config.a.conf.content.a.b[1]: no",
+        ),
+        (config({}, written="ini", oslo={"cache": True}), "spec.config.a.conf.oslo: "),
+        (config({}, written="ini", **{"json-logs": {"a": {"b": "${secret:x}"}}}), "spec.config.a.conf.json-logs.a.b: "),
+        (
+            workload(run=[], wsgi={"module": "a:b", "options": {"x": "${host:x}"}}),
+            "spec.workloads.api.wsgi: no service",
+        ),
+        (bootstrap("${host:x}"), "spec.bootstrap.steps.a.run[1]: no service is"),
+    ],
+)
+def test_problem_of_a_placeholder_stands_where_it_was_said(tmp_path, spec, place):
+    """
+    At its key; of what follows from a word, at the word.
+    """
+    said = problems(tmp_path, a_definition("one", **spec), a_definition("memcached"), a_definition("rabbitmq"))
+
+    assert place in said
+
+
+def test_problem_of_a_patch_stands_in_the_patch(tmp_path):
+    """
+    For the release that it is of.
+    """
+    changed = {**a_definition("one"), "releases": {"2026.1": {"needs": {"run": ["othr"]}}}}
+
+    assert 'one.yaml:23:9: spec.needs.run[0]: no service is called "othr"' in problems(tmp_path, changed)
+
+
+def test_patch_of_another_release_is_looked_at_too(tmp_path):
+    """
+    Or it would break only when somebody asks for that release.
+    """
+    changed = {**a_definition("one"), "releases": {"2026.9": {"needs": {"rnu": ["one"]}}}}
+
+    assert 'one.yaml:22:7: spec.needs.rnu: unknown key "rnu"; did you mean "run"?' == problems(tmp_path, changed)
 
 
 @pytest.mark.parametrize(

@@ -524,12 +524,65 @@ def test_keystone_that_is_starting_is_asked_again(program, capsys):
     assert "trying again: Keystone answered 503: {}" in capsys.readouterr().out
 
 
+RECORD = {"BOOTSTRAP_RECORD": "r", "JOB_NAME": "keystone-bootstrap-abc"}
+FINDING = {
+    "options": {"size": 2},
+    "steps": {
+        "net": {"run": ["find"], "outputs": ["net"], "when": {"size": "2"}},
+        "left-out": {"run": ["find"], "outputs": ["other"], "when": {"size": 3}},
+    },
+}
+
+
+def test_what_steps_found_is_recorded_with_the_bootstrap(root, api):
+    """
+    At once with its digest, so that no pod finds the one without the other; steps that options leave out found nothing.
+    """
+    (root / "run/kolla-k8s/facts").mkdir()
+    (root / "run/kolla-k8s/facts/net").write_text("a1b2\n")
+    with api((200, {})) as server:
+        run("bootstrap.py", "record", pod=FINDING, **RECORD, **told(server))
+
+    assert {"fact.net": "a1b2"} == {k: v for k, v in server.asked[0].body["data"].items() if k != "abc"}
+    assert "abc" in server.asked[0].body["data"]
+
+
+def test_step_that_did_not_find_what_it_should_ends_the_bootstrap(root):
+    """
+    Pods would otherwise start without it.
+    """
+    done = run("bootstrap.py", "record", pod=FINDING, **RECORD)
+
+    assert (1, f"no step wrote net into {root}/run/kolla-k8s/facts\n") == (done.returncode, done.stderr)
+
+
+def test_step_that_options_leave_out_is_not_run():
+    """
+    And says so.
+    """
+    pod = {**FINDING, "steps": {"one": {"run": ["echo", "ran"], "when": {"size": 3}}}}
+
+    assert "not chosen by the site's options\n" == run("init.py", "step", "one", pod=pod).stdout
+
+
+def test_facts_of_the_bootstrap_stand_in_files(root, api):
+    """
+    Read from the record that the pod waits for; what was left out is empty.
+    """
+    files = {"a.conf": {"format": "raw", "mode": "0440", "content": "${fact:net} ${fact:other|default=none}"}}
+    with api((200, {"data": {"abc": "1", "fact.net": "a1b2"}})) as server:
+        asked = {"BOOTSTRAP_DIGEST": "abc", "BOOTSTRAP_RECORD": "r"}
+        run("init.py", "prepare", pod={"files": files}, **asked, **told(server))
+
+    assert "a1b2 none" == (root / "run/kolla-k8s/rendered/a.conf").read_text()
+
+
 def test_bootstrap_is_recorded_by_its_digest(api):
     """
     A refusal is waited out: without the record pods would wait for ever.
     """
     with api((503, {"message": "busy"}), (200, {})) as server:
-        done = run("bootstrap.py", "record", BOOTSTRAP_RECORD="r", JOB_NAME="keystone-bootstrap-abc", **told(server))
+        done = run("bootstrap.py", "record", pod={"steps": {}}, **RECORD, **told(server))
     request = server.asked[1]
 
     assert "trying again: Kubernetes answered 503: busy\nbootstrap abc is done\n" == done.stdout

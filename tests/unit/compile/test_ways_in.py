@@ -71,7 +71,7 @@ def test_catalogue_entry_behind_no_door_has_only_its_inner_address(tmp_path):
     """
     identity = {"services": {"one": {"type": "one", "port": "api"}}}
 
-    catalog = catalog_of(write(tmp_path, a_definition("one", identity=identity)))
+    catalog = catalog_of(write(tmp_path, a_definition("one", identity=identity, bootstrap={"image": "a"})))
 
     assert "expose" not in addresses(catalog, {"one"})["one"]
 

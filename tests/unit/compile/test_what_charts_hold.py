@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 
+from kolla_k8s.compile.render import render_chart
 from tests.conftest import catalog_of
 from tests.unit.compile.defined import DEPLOYMENT, LISTENING, a_definition, files_of, write
 
@@ -25,6 +27,38 @@ def test_bootstrap_of_steps_alone_has_no_built_in_ones(tmp_path):
         line.split()[-1] for line in helpers.splitlines() if line.startswith(("  name: ", "- name: "))
         and line.split()[-1] in {"prepare", "fill", "record", "databases", "messaging", "identity"}
     ]  # fmt: skip
+
+
+def test_late_steps_come_after_registration(wide):
+    """
+    When the service's users can log in; what they find is recorded last, and named in a file of the pods alone.
+    """
+    files = render_chart(wide, "octavia").files
+    names = re.findall(r"^- name: ([-a-z]+)$", files["templates/_helpers.tpl"], re.MULTILINE)
+
+    assert ["identity", "management-network", "record"] == [
+        n for n in names if n in {"identity", "management-network", "record"}
+    ]
+    assert ["mgmt-net", "sec-group"] == json.loads(files["files/bootstrap.json"])["steps"]["management-network"][
+        "outputs"
+    ]
+
+
+def test_option_that_chooses_a_step_is_told_to_the_bootstrap(tmp_path):
+    """
+    And so is part of its digest: another choice, another bootstrap.
+    """
+    step = {"run": ["fill"], "when": {"size": "big"}}
+    spec = {
+        "options": {"size": {"default": "small", "help": "?"}},
+        "bootstrap": {"image": "a", "steps": {"fill": step}},
+    }
+
+    files = files_of(tmp_path, "one", a_definition("one", **spec))
+
+    assert ["size"] == json.loads(files["files/bootstrap.json"])["options"]
+    assert "options" not in json.loads(files["files/api.json"])
+    assert 'set $pod "options"' in files["templates/_helpers.tpl"]
 
 
 def test_ports_of_peers_are_open_to_peers_alone(tmp_path):

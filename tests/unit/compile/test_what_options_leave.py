@@ -11,6 +11,7 @@ from kolla_k8s.model.known_options import Known
 from tests.conftest import catalog_of
 from tests.unit.compile.defined import LISTENING, a_definition, files_of, write
 
+GATE = {"kind": "openstack-request", "workload": "api"}
 CEPH = {"store": "ceph"}
 STORING = a_definition(
     "one",
@@ -33,7 +34,7 @@ STORING = a_definition(
         "ceph": {"when": CEPH, "ports": {"mon": 3300, "osd": [6800, 7568]}, "help": "disks"},
         "mail": {"help": "letters"},
     },
-    gates={"always": {"kind": "a", "workload": "api"}, "ceph": {"kind": "b", "workload": "api", "when": CEPH}},
+    gates={"always": GATE, "ceph": {**GATE, "when": CEPH}},
 )
 
 

@@ -31,6 +31,7 @@ NEEDED = [
         "keystone",
         secrets={"admin-password": {"kind": "password"}},
         identity={"services": {"keystone": {"type": "identity", "port": "api"}}},
+        bootstrap={"image": "memcached"},
     ),
 ]
 

@@ -11,6 +11,8 @@ import pytest
 from kolla_k8s import places
 from kolla_k8s.cli.definitions import load_catalog
 from kolla_k8s.model.plan import GateSpec
+from kolla_k8s.model.service import GateKind
+from kolla_k8s.orchestrate.gate import KINDS as KNOWN_KINDS
 from kolla_k8s.orchestrate.gate import Gates
 from kolla_k8s.orchestrate.kinds import POD
 from kolla_k8s.ports import ExecResult
@@ -248,3 +250,10 @@ def test_silent_pod_is_red_when_its_program_failed():
     asked = Asked("memcached", 1, lambda _pod: ExecResult(137, "", ""))
 
     assert "memcached-0: no answer" == asked.check().evidence
+
+
+def test_every_kind_of_gate_has_somebody_who_asks():
+    """
+    What a definition may say is what can be asked.
+    """
+    assert set(GateKind) == set(KNOWN_KINDS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import uuid
 
 import pytest
 
@@ -213,18 +212,18 @@ def test_passwords_are_long_and_need_no_quoting(kind):
 
 def test_keys_are_what_their_readers_take():
     """
-    32 bytes for Fernet, a version 4 for a UUID.
+    32 bytes for Fernet.
     """
     assert 32 == len(base64.urlsafe_b64decode(generate(SecretKind.FERNET_KEYS)))
-    assert 4 == uuid.UUID(generate(SecretKind.UUID)).version
 
 
-def test_kind_that_nobody_can_make_is_the_operators():
+@pytest.mark.parametrize("kind", [SecretKind.GIVEN, SecretKind.KEYRING])
+def test_nothing_is_made_up_for_what_another_system_knows(kind):
     """
-    With the way out.
+    Whoever asks for it is wrong.
     """
-    with pytest.raises(OutsideError, match="cannot be generated yet; create the Secret yourself"):
-        generate(SecretKind.SSH_KEYPAIR)
+    with pytest.raises(ValueError, match=f"nobody can make up a {kind}"):
+        generate(kind)
 
 
 def test_every_secret_of_enabled_services_is_expected(shipped):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kolla_k8s.compile.values import values_schema
-from kolla_k8s.site.load import load_site
+from kolla_k8s.site.load import check_site, read_site
 from kolla_k8s.site.problems import Charts
 from kolla_k8s.site.values import chart_values
 from tests.conftest import ROOT
@@ -15,7 +15,7 @@ def told(catalog, folder, text, service="glance"):
     file = folder / "site.yaml"
     file.write_text(HEAD + text)
     schemas = {name: values_schema(catalog, catalog[name]) for name in catalog.services}
-    site = load_site([file], [], ROOT / "values/presets", Charts(schemas))
+    site = check_site(read_site([file], [], ROOT / "values/presets"), Charts(schemas))
     return chart_values(site, catalog, service)
 
 

@@ -78,6 +78,15 @@ def test_set_reads_as_helms(argument, expected):
     assert expected == set_document(argument).data
 
 
+@pytest.mark.parametrize("argument", ["a=1,a.b=2", "x=1,a.b=1,a.b.c=2", "a={1},a.b=2"])
+def test_set_below_a_value_is_refused(argument):
+    """
+    A word, or a list, has no keys.
+    """
+    with pytest.raises(UserFilesError, match=r'"[a.bc]+" lies below what has a value already; give one of the two'):
+        set_document(argument)
+
+
 def test_set_without_a_value_is_refused():
     """
     A word that assigns nothing is a mistake.

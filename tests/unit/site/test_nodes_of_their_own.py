@@ -11,7 +11,7 @@ from kolla_k8s.compile.values import values_schema
 from kolla_k8s.errors import UserFilesError
 from kolla_k8s.model.catalog import is_control
 from kolla_k8s.model.node_parts import MOST_BYTES, NodeParts, node_parts, read_parts
-from kolla_k8s.site.load import load_site
+from kolla_k8s.site.load import check_site, read_site
 from kolla_k8s.site.nodes import parts_of
 from kolla_k8s.site.problems import Charts
 from tests.conftest import ROOT
@@ -31,7 +31,7 @@ def loaded(catalog, folder, *texts):
         options={name: catalog.known_options(name) for name in catalog.services},
         on_nodes={name: filled_in(service) for name, service in catalog.services.items() if not is_control(service)},
     )
-    return load_site(files, [], ROOT / "values/presets", charts).site
+    return check_site(read_site(files, [], ROOT / "values/presets"), charts).site
 
 
 def refused(catalog, folder, text):
@@ -197,7 +197,7 @@ def test_service_without_files_takes_none(tmp_path):
     file.write_text(HEAD + "nodes: {x: {match: {names: [a]}, services: {bare: {config: {}}}}}\n")
 
     with pytest.raises(UserFilesError) as caught:
-        load_site([file], [], tmp_path, Charts({"bare": {}}, on_nodes={"bare": set()}))
+        check_site(read_site([file], [], tmp_path), Charts({"bare": {}}, on_nodes={"bare": set()}))
 
     assert "nodes.x.services.bare: has no configuration; leave it out" in str(caught.value)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kolla_k8s.cli.cloud import Source, load_cloud
-from kolla_k8s.site.load import load_site
+from kolla_k8s.site.load import check_site, read_site
 from kolla_k8s.site.problems import Charts
 from tests.conftest import catalog_of
 from tests.unit.compile.defined import a_definition, write
@@ -24,7 +24,7 @@ def made_of(folder, text):
     catalog = catalog_of(write(folder, one, two, a_definition("three", wanted=False)))
     site = folder / "site"
     site.write_text(f"apiVersion: kolla-k8s.io/v1\nkind: Site\n{text}\n")
-    return load_site([site], [], folder, Charts({name: {} for name in catalog.services})).wants(catalog)
+    return check_site(read_site([site], [], folder), Charts({name: {} for name in catalog.services})).wants(catalog)
 
 
 @pytest.mark.parametrize(
