@@ -245,6 +245,9 @@ def _listed_options(room: Room) -> Iterator[Problem]:
             )
     for file, known in room.catalog.known_options(room.service.name).items():
         details = room.service.spec.config[file]
+        for section, listed in known.like.items():
+            path = ("spec", "config", file, "oslo", "like", section)
+            yield from room.unknown(path, "section", listed, known.sections)
         contents = [("content", details.content), ("json-logs", details.json_logs)]
         contents += [(f"variants.{n}.content", variant.content) for n, variant in details.variants.items()]
         for where, content in contents:

@@ -6,7 +6,7 @@ An option that oslo.config does not know is read by nobody: a misspelt one is si
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 Lists = Mapping[str, Mapping[str, Sequence[str]]]
@@ -15,25 +15,26 @@ Lists = Mapping[str, Mapping[str, Sequence[str]]]
 LOGIN = frozenset(
     {"auth_type", "auth_url", "interface", "password", "project_domain_name", "project_name", "region_name"}
 ) | frozenset({"user_domain_name", "username", "valid_interfaces"})
-"""What a section with ``auth_type`` takes besides: options of keystoneauth's plugin, which no list holds."""
+"""What a section that logs in takes besides: options of keystoneauth's plugin, which no list holds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a file may say: options by section, and sections that the site names as it likes."""
+    """What a file may say: options by section, and for sections that options name, whose options they take."""
 
     sections: Mapping[str, Sequence[str]]
-    free: Sequence[str] = ()
+    like: Mapping[str, str] = field(default_factory=dict)
 
     def unknown(self, content: Any) -> Iterator[tuple[str, str, Sequence[str]]]:
         """``(section, option, names that would do)`` for all that nobody reads; no option when the section is it."""
         for section, options in content.items() if isinstance(content, Mapping) else ():
-            if section in self.free or not isinstance(options, Mapping):
+            if not isinstance(options, Mapping):
                 continue
-            if section not in self.sections:
-                yield section, "", sorted(self.sections)
+            listed = self.sections.get(self.like.get(section, section))
+            if listed is None:
+                yield section, "", sorted({*self.sections, *self.like})
                 continue
-            known = {*self.sections[section], *(LOGIN if "auth_type" in self.sections[section] else ())}
+            known = {*listed, *(LOGIN if {"auth_type", "auth_url"} & set(listed) else ())}
             for option in options:
                 if option not in known:
                     yield section, option, sorted(known)

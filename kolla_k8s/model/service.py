@@ -181,7 +181,9 @@ class Oslo(Strict):
     """
 
     options: Name | None = Field(default=None, description="list of the options that the release knows")
-    free: list[str] = Field(default=[], description="sections in no list, such as a backend's that options name")
+    like: dict[str, str] = Field(
+        default={}, description="section that an option names, such as a backend's -> section of the list it takes"
+    )
     databases: dict[str, str] = Field(default={}, description="section -> database")
     messaging: str | None = Field(default=None, description="messaging user of transport_url")
     identity: str | None = Field(default=None, description="Keystone user of the sections with a login")

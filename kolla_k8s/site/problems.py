@@ -32,12 +32,25 @@ class Charts:
 
 
 def unknown_options(layers: Layers, path: Keys, config: Any, files: Mapping[str, Known]) -> Iterable[Problem]:
-    """Give the options that nobody would read, of what stands at a path."""
+    """Give the options that nobody would read, of the files that stand at a path."""
     for file, known in files.items() if isinstance(config, dict) else ():
-        for section, option, names in known.unknown(config.get(file)):
-            here = (*path, file, section, *([option] if option else []))
-            fact = f'[{section}] has no option "{option}"' if option else f'there is no section "{section}"'
-            yield Problem(place_of(layers, here), spell(here), fact, did_you_mean(option or section, names))
+        yield from _unknown(layers, (*path, file), config.get(file), known)
+
+
+def unknown_in_variants(layers: Layers, path: Keys, said: Any, files: Mapping[str, Known]) -> Iterable[Problem]:
+    """Give the options that nobody would read, of the variants of files that stand at a path."""
+    for file, known in files.items() if isinstance(said, dict) else ():
+        variants = said.get(file)
+        for name, variant in variants.items() if isinstance(variants, dict) else ():
+            content = variant.get("content") if isinstance(variant, dict) else None
+            yield from _unknown(layers, (*path, file, name, "content"), content, known)
+
+
+def _unknown(layers: Layers, path: Keys, content: Any, known: Known) -> Iterable[Problem]:
+    for section, option, names in known.unknown(content):
+        here = (*path, section, *([option] if option else []))
+        fact = f'[{section}] has no option "{option}"' if option else f'there is no section "{section}"'
+        yield Problem(place_of(layers, here), spell(here), fact, did_you_mean(option or section, names))
 
 
 def schema_problems(

@@ -24,7 +24,7 @@ LISTS = {
     "placement": ("placement-api", ["/placement/etc/placement/config-generator.conf"]),
     "nova": ("nova-api", ["/nova/etc/nova/nova-config-generator.conf"]),
     "cinder": ("cinder-api", ["/cinder/tools/config/cinder-config-generator.conf"]),
-    "heat": ("heat-api", ["/heat/etc/heat/heat-config-generator.conf"]),
+    "heat": ("heat-api", ["/heat/etc/heat/heat-config-generator.conf", "oslo.concurrency"]),
     **{
         name: (
             "neutron-server",

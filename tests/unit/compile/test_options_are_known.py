@@ -30,13 +30,15 @@ def refused(folder, oslo, content, **more):
 
 def test_unknown_section_and_option_are_named_with_the_nearest(tmp_path):
     """
-    What a login takes is known without a list; sections that options name are free.
+    What a login takes is known without a list; a section that an option names takes what another takes.
     """
-    content = {"DEFAULT": {"debg": 1}, "elsewhere": {"x": 1}, "mine": {"y": 2}, "login": {"username": "a"}}
+    mine = {"debug": 1, "us_json": 2}
+    content = {"DEFAULT": {"debg": 1}, "elsewhere": {"x": 1}, "login": {"username": "a"}, "mine": mine}
 
-    said = refused(tmp_path, {"options": "one", "free": ["mine"]}, content)
+    said = refused(tmp_path, {"options": "one", "like": {"mine": "DEFAULT"}}, content)
 
-    assert 2 == len(said)
+    assert 3 == len(said)
+    assert said[2].endswith('content.mine.us_json: [mine] has no option "us_json"; did you mean "use_json"?')
     assert said[0].endswith('content.DEFAULT.debg: [DEFAULT] has no option "debg"; did you mean "debug"?')
     assert 'there is no section "elsewhere"' in said[1]
 
@@ -50,6 +52,15 @@ def test_variants_are_looked_at_too(tmp_path):
     (said,) = refused(tmp_path, {"options": "one"}, {}, variants=variants)
 
     assert 'variants.v.content.DEFAULT.debux: [DEFAULT] has no option "debux"' in said
+
+
+def test_section_is_like_one_of_the_list(tmp_path):
+    """
+    Or its options could not be known.
+    """
+    (said,) = refused(tmp_path, {"options": "one", "like": {"mine": "logn"}}, {"mine": {"x": 1}})[:1]
+
+    assert said.endswith('oslo.like.mine: no section is called "logn"; did you mean "login"?')
 
 
 def test_list_that_is_not_there_is_named_once(tmp_path):
