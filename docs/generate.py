@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ def main() -> None:
         "commands.md": _commands(),
         "exit-codes.md": _exit_codes(),
         "services.svg": CliRunner().invoke(cli.app, ["graph", "--format", "svg"]).stdout,
+        "../../values/reference.yaml": _knobs_page(),
     }
     stale = [name for name, text in pages.items() if not _same(HERE / name, text)]
     if "--check" in sys.argv:
@@ -83,6 +85,44 @@ def _type(about: dict[str, Any]) -> str:
     if "enum" in about:
         return ", ".join(f"`{choice}`" for choice in about["enum"])
     return f"`{about['const']}`" if "const" in about else str(about.get("type", "any"))
+
+
+def _knobs_page() -> str:
+    schema = Site.model_json_schema(by_alias=True)
+    about = "Every knob of a site file with its type, default and meaning; made from the model by `make docs`."
+    lines = _comment(f"{about} It is no preset: copy what you need, for a site that says all overrides every preset.")
+    return "\n".join([*lines, *_knobs(schema, schema["$defs"])]) + "\n"
+
+
+def _knobs(part: dict[str, Any], parts: dict[str, Any]) -> list[str]:
+    """Each key as YAML with its default, below what it means; of what is left out, as comments, what it would hold."""
+    lines = []
+    for key, about in part["properties"].items():
+        inner = parts[found[0]] if (found := re.findall(r'"#/\$defs/(\w+)"', json.dumps(about))) else {}
+        meaning = _flat(about.get("description") or inner.get("description") or "").rstrip(".")
+        lines += ["", *_comment(f"{_kind(about)}: {meaning}")]
+        if "$ref" in about:
+            lines += [f"{key}:", *_shifted(_knobs(inner, parts))]
+            continue
+        default = about.get("const", about.get("default"))
+        lines.append(f"{key}: {json.dumps(default)}" + ("  # needed" if key in part.get("required", ()) else ""))
+        if inner:
+            held = _shifted(_knobs(inner, parts))
+            entry = held if "anyOf" in about else ["  NAME:", *_shifted(held)]
+            lines += [f"# {line}" for line in (f"{key}:", *entry)]
+    return lines
+
+
+def _kind(about: dict[str, Any]) -> str:
+    return re.sub(r"\[\w+\]\(#\w+\)|object", "map", _type(about)).replace("`", "")
+
+
+def _shifted(lines: list[str]) -> list[str]:
+    return [f"  {line}" for line in lines if line]
+
+
+def _comment(text: str) -> list[str]:
+    return [f"# {line}" for line in textwrap.wrap(text, 110)]
 
 
 def _flat(text: str) -> str:

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from kolla_k8s import cli
 from kolla_k8s.model.service import Service
+from kolla_k8s.model.site import Site
 from kolla_k8s.yamlio import loads
 
 ROOT = Path(__file__).parents[1]
@@ -97,6 +98,26 @@ def test_readme_names_every_preset():
     presets = {path.stem for path in (ROOT / "values/presets").glob("*.yaml")}
 
     assert presets == set(re.findall(r"^\| `([\w-]+)` \|", (ROOT / "README.md").read_text(), re.MULTILINE))
+
+
+def test_reference_of_sites_says_the_defaults():
+    """
+    It is a site file itself, of nothing but defaults.
+    """
+    said = loads((ROOT / "values/reference.yaml").read_text(), "reference.yaml").data
+
+    assert Site.model_validate({"apiVersion": "kolla-k8s.io/v1", "kind": "Site"}) == Site.model_validate(said)
+
+
+def test_every_knob_of_a_site_has_a_meaning():
+    """
+    Its own, or that of the part it holds.
+    """
+    schema = Site.model_json_schema(by_alias=True)
+    parts = [schema, *schema["$defs"].values()]
+    knobs = {key: about for part in parts for key, about in part.get("properties", {}).items()}
+
+    assert [] == [key for key, about in knobs.items() if "description" not in about and "$ref" not in str(about)]
 
 
 def test_example_definition_of_contributing_is_valid():

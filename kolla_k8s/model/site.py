@@ -29,25 +29,27 @@ class Strict(BaseModel):
 
 
 class Images(Strict):
-    """Where images come from. ``registry`` is a host with its path, such as quay.io/openstack.kolla."""
+    """Where images come from, such as quay.io/openstack.kolla."""
 
-    registry: Reference | None = None
-    tag: Tag | None = None
-    pull_policy: Literal["IfNotPresent", "Always", "Never"] | None = None
+    registry: Reference | None = Field(default=None, description="host and path; null: the charts' own")
+    tag: Tag | None = Field(default=None, description="one for all images; null: the charts' own")
+    pull_policy: Literal["IfNotPresent", "Always", "Never"] | None = Field(
+        default=None, description="Always, for tags that move; null: IfNotPresent"
+    )
     pull_secrets: list[Namespace] | None = Field(default=None, description="Secrets with credentials, by name")
 
 
 class Storage(Strict):
-    """StorageClass of every claim; empty is the cluster's default."""
+    """Where claims of volumes go."""
 
-    class_: Annotated[str, Field(alias="class")] = ""
+    class_: Annotated[str, Field(alias="class", description="StorageClass; empty: the cluster's default")] = ""
 
 
 class Namespaces(Strict):
     """Namespaces of the cloud's two planes: two, for Pod Security is enforced by namespace."""
 
-    control: Namespace = "openstack"
-    node: Namespace = "openstack-node"
+    control: Namespace = Field(default="openstack", description="APIs and what keeps data; restricted")
+    node: Namespace = Field(default="openstack-node", description="what works on nodes; privileged")
 
     @model_validator(mode="after")
     def _are_two(self) -> Namespaces:
@@ -60,14 +62,14 @@ class Namespaces(Strict):
 class ApiServer(Strict):
     """Where the Kubernetes API answers, after address translation, for NetworkPolicies."""
 
-    cidrs: list[Cidr] = []
-    ports: list[Annotated[int, Field(ge=1, le=65535)]] = [443, 6443]
+    cidrs: list[Cidr] = Field(default=[], description="its addresses; none is anywhere")
+    ports: list[Annotated[int, Field(ge=1, le=65535)]] = Field(default=[443, 6443], description="its TCP ports")
 
 
 class Network(Strict):
     """What NetworkPolicies must know of the cluster."""
 
-    policies: bool = True
+    policies: bool = Field(default=True, description="make NetworkPolicies: nothing but what definitions need")
     node_cidrs: list[Cidr] = Field(default=[], description="addresses of nodes, for pods on the host's network")
     api_server: ApiServer = ApiServer()
 
@@ -81,8 +83,8 @@ class External(Strict):
 class Gateway(Strict):
     """An existing Gateway of the Gateway API that routes attach to."""
 
-    name: Namespace
-    namespace: Namespace
+    name: Namespace = Field(description="of the Gateway")
+    namespace: Namespace = Field(description="in which it lies")
     listener: str = Field(default="", description="one of its listeners; all that fit when left out")
     proxies: Annotated[str, StringConstraints(pattern=r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$")] = Field(
         default="", description="namespace of the pods that carry its traffic, when it is another"
@@ -105,7 +107,9 @@ class Tls(Strict):
 class Expose(Strict):
     """How clients outside the cluster reach the cloud, and so what its catalogue calls public."""
 
-    mode: Literal["none", "gateway", "loadBalancer", "nodePort"] = "none"
+    mode: Literal["none", "gateway", "loadBalancer", "nodePort"] = Field(
+        default="none", description="what charts make: nothing, routes of a Gateway, Services with a way in"
+    )
     domain: Annotated[
         str, StringConstraints(pattern=r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*)?$")
     ] = Field(default="", description="public names are SERVICE.domain")
@@ -116,7 +120,10 @@ class Expose(Strict):
         default=None, description="port that clients use, when something in front changes it"
     )
     gateway: Gateway | None = None
-    tls: Tls | None = Field(default=None, description="listeners of our own on the Gateway; left out: the Gateway's")
+    tls: Tls | None = Field(
+        default=None,
+        description="listeners of our own on the Gateway, by secret or issuer; left out: the Gateway's",
+    )
     class_: Annotated[str, Field(alias="class", description="loadBalancerClass of Services")] = ""
     annotations: dict[str, str] = Field(default={}, description="of routes and public Services")
 
@@ -138,7 +145,7 @@ class Expose(Strict):
 class Logs(Strict):
     """How records are written, where the software has a choice; each is one line on stdout or stderr."""
 
-    format: Literal["text", "json"] = "text"
+    format: Literal["text", "json"] = Field(default="text", description="json: one object on a line")
 
 
 class Metrics(Strict):
@@ -183,21 +190,21 @@ class Nodes(Strict):
 class Site(Strict):
     """A whole site: presets, then site files in the order given, merged as Helm merges values."""
 
-    api_version: Literal["kolla-k8s.io/v1"] = Field(alias="apiVersion")
-    kind: Literal["Site"]
+    api_version: Literal["kolla-k8s.io/v1"] = Field(alias="apiVersion", description="of this format")
+    kind: Literal["Site"] = Field(description="what this file is")
     name: Name = Field(default="openstack", description="the cloud's name; one run at a time holds it")
     release: str = Field(default="2026.1", description="OpenStack release; that of the charts")
     presets: list[Name] = Field(default=[], description="files of values/presets, each laid over the one before")
     images: Images = Images()
     storage: Storage = Storage()
     namespaces: Namespaces = Namespaces()
-    region: str = "RegionOne"
+    region: str = Field(default="RegionOne", description="the cloud's region in its catalogue")
     network: Network = Network()
     expose: Expose = Expose()
     external: dict[Name, External] = Field(default={}, description="systems outside the cluster, such as ceph")
     logs: Logs = Logs()
     metrics: Metrics = Metrics()
-    priority_class: str = ""
+    priority_class: str = Field(default="", description="PriorityClass of every pod; empty: the cluster's default")
     want: list[Name] = Field(
         default=[],
         description="services of the cloud; what they need comes with them; left out: every service but alternatives",
