@@ -17,7 +17,7 @@ from kolla_k8s.adapters import channels
 from kolla_k8s.adapters.answers import Answer, covers, refusal
 from kolla_k8s.adapters.clock import SystemClock
 from kolla_k8s.adapters.watching import Watching
-from kolla_k8s.adapters.wire import OUTAGE_S, Call, Recover, Wire
+from kolla_k8s.adapters.wire import OUTAGE_S, Call, Recover, Sure, Wire
 from kolla_k8s.errors import AlreadyExistsError, OutsideError
 from kolla_k8s.ports import Clock, Command, ExecResult, KubeObject, Resource, WatchEvent
 
@@ -38,6 +38,10 @@ class KubeCluster:
         """Ask over this wire; ``connect`` makes one."""
         self._wire = wire
         self.url = wire.access.url
+
+    def held(self, sure: Sure) -> KubeCluster:
+        """The same cluster; ``sure`` is awaited before each try of a change, and refuses it by raising."""
+        return KubeCluster(self._wire.held(sure))
 
     async def get(self, resource: Resource, name: str, namespace: str = "") -> KubeObject | None:
         """One object, or None."""
@@ -98,7 +102,7 @@ class KubeCluster:
     async def replace(self, resource: Resource, body: KubeObject, namespace: str = "") -> KubeObject:
         """Update under the object's resourceVersion; a conflict with our own lost request is none.
 
-        The request may have been sent twice, by us or unseen by aiohttp (issue 10790), so any conflict is looked at.
+        The request may have been sent twice, so any conflict is looked at.
         """
         name = body["metadata"]["name"]
         answer = await self._wire.ask(Call("PUT", _path(resource, namespace, name), body=body))
@@ -123,7 +127,8 @@ class KubeCluster:
             self._good(answer, "delete", resource)
 
     async def exec(self, namespace: str, pod: str, container: str, command: Command) -> ExecResult:
-        """Run a command in a container; exit code -1 when it could not be run."""
+        """Run a command in a container, which may change anything; exit code -1 when it could not be run."""
+        await self._wire.sure()
         path = f"/api/v1/namespaces/{namespace}/pods/{pod}/exec"
         return await channels.execute(self._wire, path, container, command)
 

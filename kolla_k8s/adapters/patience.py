@@ -1,9 +1,9 @@
-"""The Helm and Cluster ports for who holds a cloud: patient, and still while nobody can tell whose the cloud is.
+"""The Helm port for who holds a cloud: patient, and still while nobody can tell whose the cloud is.
 
 Helm itself gives up at the first request that finds nobody, and leaves a record that says it is still at work. Our own
 requests outlive an outage (see ``wire``), so between two tries the record is looked up and unlocked through them: by
 then the API is back. Apart from the helm program, because it needs a cluster and the hold of the cloud, under which
-alone a record may be unlocked. What changes the cluster, by helm or by ourselves, waits until the hold is sure.
+alone a record may be unlocked. Helm works only while the hold is sure; our own requests see to that in ``wire``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from kolla_k8s.adapters.releases import UNFINISHED, releases, unlock
 from kolla_k8s.adapters.words import UnreachableError
 from kolla_k8s.model.plan import HelmRequest
 from kolla_k8s.orchestrate.lease import Hold
-from kolla_k8s.ports import Clock, Cluster, Command, ExecResult, Helm, KubeObject, Resource
+from kolla_k8s.ports import Clock, Cluster, Helm, KubeObject
 
 TRIES = 8
 FIRST_PAUSE_S = 1.0
@@ -104,38 +104,3 @@ class PatientHelm:
         release = (await releases(self._cluster, namespace)).get(name)
         if release is not None:
             await unlock(self._cluster, release)
-
-
-class HeldCluster:
-    """A cluster that is read as ever, and changed only while the hold of the cloud is sure."""
-
-    def __init__(self, cluster: Cluster, hold: Hold) -> None:
-        """Change this cluster under this hold."""
-        self._cluster, self._hold = cluster, hold
-        self.get, self.list, self.watch, self.logs = cluster.get, cluster.list, cluster.watch, cluster.logs
-        self.server, self.discover = cluster.server, cluster.discover
-
-    async def create(self, resource: Resource, body: KubeObject, namespace: str = "") -> KubeObject:
-        """Create, when the hold is sure."""
-        await self._hold.sure()
-        return await self._cluster.create(resource, body, namespace)
-
-    async def replace(self, resource: Resource, body: KubeObject, namespace: str = "") -> KubeObject:
-        """Update, when the hold is sure."""
-        await self._hold.sure()
-        return await self._cluster.replace(resource, body, namespace)
-
-    async def patch(self, resource: Resource, name: str, body: KubeObject, namespace: str = "") -> KubeObject:
-        """Patch, when the hold is sure."""
-        await self._hold.sure()
-        return await self._cluster.patch(resource, name, body, namespace)
-
-    async def delete(self, resource: Resource, name: str, namespace: str = "", *, uid: str = "") -> None:
-        """Delete, when the hold is sure."""
-        await self._hold.sure()
-        await self._cluster.delete(resource, name, namespace, uid=uid)
-
-    async def exec(self, namespace: str, pod: str, container: str, command: Command) -> ExecResult:
-        """Run a command, which may change anything, when the hold is sure."""
-        await self._hold.sure()
-        return await self._cluster.exec(namespace, pod, container, command)

@@ -13,15 +13,14 @@ from typing import Any
 
 from kolla_k8s.adapters.clock import SystemClock
 from kolla_k8s.adapters.helm import HelmProgram, Runner, default_home
-from kolla_k8s.adapters.kube import connect
-from kolla_k8s.adapters.patience import HeldCluster
+from kolla_k8s.adapters.kube import KubeCluster, connect
 from kolla_k8s.adapters.process import identity, is_gone
 from kolla_k8s.adapters.releases import releases
 from kolla_k8s.cli.cloud import Cloud
 from kolla_k8s.errors import InterruptedRunError, TerminatedRunError
 from kolla_k8s.orchestrate.lease import Claim, Hold, Holder
 from kolla_k8s.orchestrate.secrets import read_secrets, secret_specs
-from kolla_k8s.ports import Cluster, Release
+from kolla_k8s.ports import Release
 from kolla_k8s.redact import Redactor
 
 
@@ -38,14 +37,14 @@ class Target:
 class Session:
     """What a command works with."""
 
-    cluster: Cluster
+    cluster: KubeCluster
     helm: HelmProgram
     clock: SystemClock
     redact: Redactor
 
     def under(self, held: Hold) -> Session:
         """The same, with a cluster that is changed only while the hold is sure."""
-        return replace(self, cluster=HeldCluster(self.cluster, held))
+        return replace(self, cluster=self.cluster.held(held.sure))
 
     async def releases(self, cloud: Cloud) -> dict[str, Release]:
         """Every release of the cloud's services, by service."""

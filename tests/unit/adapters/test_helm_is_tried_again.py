@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from kolla_k8s.adapters.patience import TRIES, HeldCluster, PatientHelm
+from kolla_k8s.adapters.patience import TRIES, PatientHelm
 from kolla_k8s.adapters.releases import releases
 from kolla_k8s.adapters.words import HelmError, UnreachableError
 from kolla_k8s.errors import HeldError
 from kolla_k8s.model.plan import HelmRequest
-from kolla_k8s.orchestrate.kinds import CONFIG_MAP
 from kolla_k8s.orchestrate.lease import FENCE_S, Hold
-from kolla_k8s.ports import Command, KubeObject
+from kolla_k8s.ports import KubeObject
 from tests.fakes import FakeCluster, FakeHelm
 from tests.unit.orchestrate.virtual import VirtualClock, run
 
@@ -83,45 +82,6 @@ def test_doubt_breaks_helm_off_and_it_goes_on_when_the_hold_is_sure() -> None:
 
     assert 1 == tries
     assert 61 <= ended_s < 65
-
-
-@pytest.mark.parametrize("verb", ["create", "replace", "patch", "delete", "exec"])
-def test_cluster_is_changed_only_while_the_hold_is_sure(verb: str) -> None:
-    """
-    Reading goes on in doubt; a change waits, and a lost hold refuses it.
-    """
-
-    async def work() -> tuple[list[str], list[str], type[BaseException] | None]:
-        cluster, clock = FakeCluster(), VirtualClock()
-        mine = Hold(clock)
-        held = HeldCluster(cluster, mine)
-        item = cluster.put(CONFIG_MAP, {"metadata": {"name": "a"}}, "openstack")
-        asked = {
-            "create": lambda: held.create(CONFIG_MAP, {"metadata": {"name": "b"}}, "openstack"),
-            "replace": lambda: held.replace(CONFIG_MAP, item, "openstack"),
-            "patch": lambda: held.patch(CONFIG_MAP, "a", {"data": {"x": "y"}}, "openstack"),
-            "delete": lambda: held.delete(CONFIG_MAP, "a", "openstack"),
-            "exec": lambda: held.exec("openstack", "p", "c", Command(["true"])),
-        }[verb]
-        changing = asyncio.ensure_future(asked())
-        await held.list(CONFIG_MAP, "openstack")
-        await clock.sleep(50)
-        in_doubt = [request.verb for request in cluster.requests]
-        mine.renew(clock.monotonic())
-        await changing
-        afterwards = [request.verb for request in cluster.requests]
-        mine.lose()
-        try:
-            await asked()
-        except HeldError as error:
-            return in_doubt, afterwards, type(error)
-        return in_doubt, afterwards, None
-
-    in_doubt, afterwards, refused = run(work())
-
-    assert ["list"] == in_doubt
-    assert ["list", {"replace": "update"}.get(verb, verb)] == afterwards
-    assert HeldError is refused
 
 
 def test_end_that_helm_could_not_record_is_tried_again() -> None:
