@@ -21,6 +21,7 @@ from typing import Any
 
 from pyhelm3 import command, errors
 
+from kolla_k8s.adapters.process import RUN, identity
 from kolla_k8s.adapters.words import HelmError, explained
 from kolla_k8s.errors import OutsideError
 from kolla_k8s.model.plan import HelmRequest
@@ -48,7 +49,7 @@ class Runner(command.Command):  # type: ignore[misc] # the package has no types
         """Use this helm with this cluster; ``home`` holds helm's caches, apart from the user's."""
         super().__init__(executable=executable, kubecontext=context)
         self._grace_s = grace_s
-        self._environment = environment(os.environ, kubeconfig, home)
+        self._environment = {**environment(os.environ, kubeconfig, home), RUN: identity()}
 
     async def run(self, command: Sequence[Any], input: bytes | None = None) -> bytes:  # noqa: A002 - pyhelm3's name
         """Run helm with these arguments; a cancelled run has ended helm before it returns."""
@@ -103,6 +104,7 @@ def _ends_with(parent: int) -> Callable[[], None]:
 
     def ask() -> None:
         assert _LIBC is not None  # noqa: S101 - for mypy; runs between fork and exec, so it must not do more
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # ours would swallow one that comes before helm begins
         _LIBC.prctl(_DEATH_SIGNAL, signal.SIGTERM)
         if os.getppid() != parent:
             os._exit(1)

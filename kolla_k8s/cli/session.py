@@ -14,7 +14,7 @@ from typing import Any
 from kolla_k8s.adapters.clock import SystemClock
 from kolla_k8s.adapters.helm import HelmProgram, Runner, default_home
 from kolla_k8s.adapters.kube import KubeCluster, connect
-from kolla_k8s.adapters.process import identity, is_gone
+from kolla_k8s.adapters.process import fate, identity
 from kolla_k8s.adapters.releases import releases
 from kolla_k8s.cli.cloud import Cloud
 from kolla_k8s.errors import InterruptedRunError, TerminatedRunError
@@ -108,4 +108,4 @@ def claim(cloud: Cloud) -> Claim:
     """The hold of a cloud, for this process: no option's value is shown in it, it could be a secret."""
     words = [word.partition("=")[0] if word.startswith("-") else word for word in sys.argv[1:]]
     holder = Holder(identity(), shlex.join(["kolla-k8s", *words])[:200])
-    return Claim(cloud.wanted.cloud, cloud.wanted.namespaces["control"], holder, is_gone)
+    return Claim(cloud.wanted.cloud, cloud.wanted.namespaces["control"], holder, fate)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from kolla_k8s.adapters.helm import HelmProgram, Runner, environment
+from kolla_k8s.adapters.process import RUN, identity
 from kolla_k8s.adapters.words import HelmError, PendingError, UnreachableError, explained
 from kolla_k8s.errors import ConflictError, OutsideError, RefusedError
 from kolla_k8s.model.plan import HelmRequest
@@ -51,6 +52,15 @@ async def test_program_that_is_no_helm_is_refused(tmp_path: Path) -> None:
     """
     with pytest.raises(OutsideError, match='helm: says "usage: helm" when asked for its version'):
         await a_helm(tmp_path, "echo usage: helm").version()
+
+
+async def test_helm_bears_the_name_of_its_run(tmp_path: Path) -> None:
+    """
+    Whoever finds the run dead can see that its helm still works.
+    """
+    said = await a_helm(tmp_path, f"echo ${RUN}").run([])
+
+    assert identity() == said.strip()
 
 
 async def test_missing_helm_says_how_to_get_it(tmp_path: Path) -> None:
