@@ -113,7 +113,8 @@ class Hold:
     async def doubt(self) -> None:
         """Return when the hold is in doubt, or lost."""
         while self.is_sure:
-            await self._clock.sleep(max(0.01, self._until_s - self._clock.monotonic()))
+            rest_s = self._until_s - self._clock.monotonic()
+            await self._clock.sleep(min(LOOK_S, max(0.01, rest_s)))  # a machine that was suspended sleeps longer
 
     def _wake(self) -> None:
         self._news.set()
@@ -232,11 +233,11 @@ async def _beat(cluster: Cluster, clock: Clock, lease: KubeObject, renewed_s: fl
     while True:
         await clock.sleep(pause_s)
         asked_s = clock.monotonic()  # the hold counts from the request: its answer may have been long on its way
-        if asked_s - renewed_s >= OUTAGE_S:
-            return
         try:
             renewed = await _within(clock, ANSWER_S, _renew(cluster, clock, lease))
         except (OutsideError, TimeoutError):
+            if clock.monotonic() - renewed_s >= OUTAGE_S:
+                return
             pause_s = RETRY_S
             continue
         if renewed is None:

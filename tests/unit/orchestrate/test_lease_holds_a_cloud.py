@@ -541,3 +541,44 @@ async def test_outage_without_end_ends_the_hold(cluster: FakeCluster, clock: Fak
         await mine.lost.wait()
 
         assert OUTAGE_S <= clock.monotonic() < OUTAGE_S + 2 * HEARTBEAT_S
+
+
+class SuspendedClock(SkewedClock):
+    """The same time on a machine that can be suspended: what sleeps on it then sleeps longer."""
+
+    suspended_s = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.suspended_s
+
+
+async def test_machine_that_wakes_up_doubts_its_hold_at_once(cluster: FakeCluster, clock: FakeClock) -> None:
+    """
+    Helm is broken off before it writes much, and goes on when nobody has taken the cloud meanwhile.
+    """
+    mine_own = SuspendedClock(clock, 0.0)
+    async with hold(cluster, mine_own, claim()) as mine:
+        doubting = asyncio.ensure_future(mine.doubt())
+        await clock.sleep(1)
+        mine_own.suspended_s = 3600.0
+        await doubting
+        noticed_s = clock.monotonic()
+        await mine.sure()
+
+        assert noticed_s <= 2
+        assert clock.monotonic() <= HEARTBEAT_S
+
+
+async def test_heir_that_was_suspended_does_not_outlive_the_living(cluster: FakeCluster, clock: FakeClock) -> None:
+    """
+    It did not see that nothing moved: it saw nothing.
+    """
+    its_own = SuspendedClock(clock, 600.0)
+    async with hold(cluster, clock, claim()) as mine:
+        waiting = asyncio.ensure_future(hold(cluster, its_own, BOB).__aenter__())
+        await clock.sleep(1)
+        its_own.suspended_s = 3600.0
+        with pytest.raises(HeldError, match="held by ann"):
+            await waiting
+
+        assert not mine.lost.is_set()
