@@ -9,10 +9,13 @@ alone a record may be unlocked. Helm works only while the hold is sure; our own 
 from __future__ import annotations
 
 import asyncio
+import math
+import random
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from kolla_k8s.adapters.releases import UNFINISHED, releases, unlock
+from kolla_k8s.adapters.wire import OUTAGE_S
 from kolla_k8s.adapters.words import UnreachableError
 from kolla_k8s.model.plan import HelmRequest
 from kolla_k8s.orchestrate.lease import Hold
@@ -26,11 +29,15 @@ T = TypeVar("T")
 
 
 class PatientHelm:
-    """A helm that is tried up to ``TRIES`` times; only for who holds the cloud, and only until ``stop`` is set."""
+    """A helm that is tried again, for who holds the cloud.
+
+    Up to ``TRIES`` times, while ``stop`` is not set, and not when an outage has lasted for ``OUTAGE_S``.
+    """
 
     def __init__(self, helm: Helm, cluster: Cluster, clock: Clock, stop: asyncio.Event, hold: Hold) -> None:
         """Try this helm again, unlocking its records in this cluster, while the hold of the cloud is sure."""
         self._helm, self._cluster, self._clock, self._stop, self._hold = helm, cluster, clock, stop, hold
+        self._random = random.Random()  # noqa: S311 - jitter
 
     async def version(self) -> str:
         """Version of the program."""
@@ -64,13 +71,14 @@ class PatientHelm:
 
     async def _tried(self, work: Callable[[], Awaitable[T]], between: Callable[[], Awaitable[None]] | None = None) -> T:
         """The work's result; ``UnreachableError`` of the last try when none reached the API's end."""
-        pause_s = FIRST_PAUSE_S
+        pause_s, until_s = FIRST_PAUSE_S, math.inf
         for _ in range(TRIES - 1):
             try:
                 return await self._while_sure(work)
             except UnreachableError:
-                await self._pause(pause_s)
-                if self._stop.is_set():
+                until_s = min(until_s, self._clock.monotonic() + OUTAGE_S)
+                await self._pause(pause_s * self._random.uniform(0.5, 1.5))
+                if self._stop.is_set() or self._clock.monotonic() > until_s:
                     raise
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
             if between:

@@ -18,6 +18,8 @@ from tests.cluster.world import World, note
 SEEDS = int(os.environ.get("FAULT_SEEDS", "1"))
 pytestmark = [pytest.mark.cluster, pytest.mark.helm, pytest.mark.faults, pytest.mark.timeout(400 * SEEDS)]
 T = TypeVar("T")
+WORK = frozenset({"secrets", "configmaps", "services", "deployments", "statefulsets", "jobs", "pods"})
+"""What an install is about; not the Lease, whose refusal rightly reads as another's run."""
 OUTAGES = [(2, 5), (5, 5), (12, 30), (24, 5), (40, 5), *([(8, 120), (30, 120)] if SEEDS > 1 else [])]
 STORM = (
     Rule(Fault.STATUS, statuses=(500, 502, 503, 504)),
@@ -64,7 +66,7 @@ async def test_one_request_in_a_hundred_fails_and_the_install_does_not(made: Wor
     assert sum(hits for _, hits in ends) > 0
 
 
-@pytest.mark.parametrize("share", [0.05] if SEEDS == 1 else [0.05, 0.10])
+@pytest.mark.parametrize("share", [0.05, 0.10])
 async def test_storm_is_survived_or_told_and_mended(made: World, golden: Golden, share: float) -> None:
     """
     Helm, which gives up at the first refusal, may need the same command again; nothing is left behind.
@@ -72,6 +74,37 @@ async def test_storm_is_survived_or_told_and_mended(made: World, golden: Golden,
     ends = await few_at_once(installed_under(made, golden, storm(share), seed=seed) for seed in range(1, 1 + SEEDS))
 
     assert all(hits > 0 for _, hits in ends)
+
+
+async def test_request_that_is_never_answered_costs_helm_a_try(made: World, golden: Golden) -> None:
+    """
+    Helm, which waits for ever, is ended and tried again; our own requests have a deadline anyway.
+    """
+    hole = Rule(Fault.BLACK_HOLE, verbs=frozenset({"create", "patch"}), resources=frozenset({"services"}), last=1)
+    code, hits = await installed_under(made, golden, [hole])
+
+    assert (0, 1) == (code, hits)
+
+
+async def test_slow_answers_cost_time_only(made: World, golden: Golden) -> None:
+    """
+    One in ten takes three seconds.
+    """
+    code, hits = await installed_under(made, golden, [Rule(Fault.DELAY, share=0.1, seconds=3)])
+
+    assert 0 == code
+    assert hits > 0
+
+
+@pytest.mark.parametrize("status", [401, 403, 409])
+async def test_refusal_out_of_nothing_is_survived_or_told_and_mended(made: World, golden: Golden, status: int) -> None:
+    """
+    What is not believed to pass by itself ends the run, honestly; the same command goes on.
+    """
+    rule = Rule(Fault.STATUS, resources=WORK, statuses=(status,), share=0.05)
+    _, hits = await installed_under(made, golden, [rule])
+
+    assert hits > 0
 
 
 @pytest.mark.parametrize(

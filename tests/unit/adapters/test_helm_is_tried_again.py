@@ -9,6 +9,7 @@ import pytest
 
 from kolla_k8s.adapters.patience import TRIES, PatientHelm
 from kolla_k8s.adapters.releases import releases
+from kolla_k8s.adapters.wire import OUTAGE_S
 from kolla_k8s.adapters.words import HelmError, UnreachableError
 from kolla_k8s.errors import HeldError
 from kolla_k8s.model.plan import HelmRequest
@@ -142,6 +143,25 @@ def test_api_that_stays_away_ends_the_tries() -> None:
     assert TRIES == run(work())
 
 
+def test_helm_that_hangs_each_time_is_not_tried_for_longer_than_an_outage() -> None:
+    """
+    Each try may take minutes: the time counts, not only the tries.
+    """
+
+    async def work() -> tuple[int, float]:
+        cluster, clock = FakeCluster(), VirtualClock()
+        helm = Shaky(cluster, *[GONE] * 100)
+        helm.takes_s = 180.0
+        with pytest.raises(UnreachableError):
+            await PatientHelm(helm, cluster, clock, asyncio.Event(), sure()).upgrade_install(REQUEST)
+        return helm.tries, clock.monotonic()
+
+    tries, ended_s = run(work())
+
+    assert 3 == tries
+    assert ended_s < 180 + OUTAGE_S + 180
+
+
 def test_refusal_is_not_tried_again() -> None:
     """
     Repeating it changes nothing.
@@ -166,13 +186,26 @@ def test_stopped_run_tries_no_more() -> None:
         cluster, stop, clock = FakeCluster(), asyncio.Event(), VirtualClock()
         helm = Shaky(cluster, GONE, GONE)
         trying = asyncio.ensure_future(PatientHelm(helm, cluster, clock, stop, sure()).upgrade_install(REQUEST))
-        await clock.sleep(1.5)
+        await clock.sleep(1.3)
         stop.set()
         with pytest.raises(UnreachableError):
             await trying
         return helm.tries, clock.monotonic()
 
-    assert (1, 1.5) == run(work())
+    assert (1, 1.3) == run(work())
+
+
+def test_two_runs_do_not_try_again_at_the_same_moments() -> None:
+    """
+    An API that has just come back is not met by all at once.
+    """
+
+    async def work() -> float:
+        cluster, clock = FakeCluster(), VirtualClock()
+        await PatientHelm(Shaky(cluster, GONE), cluster, clock, asyncio.Event(), sure()).upgrade_install(REQUEST)
+        return clock.monotonic()
+
+    assert 5 == len({run(work()) for _ in range(5)})
 
 
 @pytest.mark.parametrize("verb", ["manifest", "uninstall", "template", "version"])

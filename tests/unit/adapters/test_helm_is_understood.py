@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kolla_k8s.adapters.helm import HelmProgram, Runner, environment
+from kolla_k8s.adapters.helm import LIMIT_S, HelmProgram, Runner, environment
 from kolla_k8s.adapters.process import RUN, identity
 from kolla_k8s.adapters.words import HelmError, PendingError, UnreachableError, explained
 from kolla_k8s.errors import ConflictError, OutsideError, RefusedError
@@ -15,12 +15,13 @@ from kolla_k8s.model.plan import HelmRequest
 from kolla_k8s.redact import Redactor
 
 
-def a_helm(folder: Path, script: str) -> HelmProgram:
+def a_helm(folder: Path, script: str, *, limit_s: float = LIMIT_S) -> HelmProgram:
     """A helm that is this shell script."""
     program = folder / "helm"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
-    return HelmProgram(Runner(str(program), "/the/config", "the-context", folder / "home"), Redactor(["hunter2!"]))
+    runner = Runner(str(program), "/the/config", "the-context", folder / "home")
+    return HelmProgram(runner, Redactor(["hunter2!"]), limit_s=limit_s)
 
 
 def request(**values: object) -> HelmRequest:
@@ -61,6 +62,16 @@ async def test_helm_bears_the_name_of_its_run(tmp_path: Path) -> None:
     said = await a_helm(tmp_path, f"echo ${RUN}").run([])
 
     assert identity() == said.strip()
+
+
+async def test_helm_that_hangs_is_ended_and_may_be_tried_again(tmp_path: Path) -> None:
+    """
+    It waits for a connection that was taken and is never answered; by itself it would wait for ever.
+    """
+    hanging = a_helm(tmp_path, "exec sleep 1000", limit_s=0.3)
+
+    with pytest.raises(UnreachableError, match=r"keystone: helm did not end within 0\.3 s; run the same command again"):
+        await hanging.upgrade_install(request())
 
 
 async def test_missing_helm_says_how_to_get_it(tmp_path: Path) -> None:
