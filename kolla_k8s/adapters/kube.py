@@ -17,7 +17,7 @@ from kolla_k8s.adapters import channels
 from kolla_k8s.adapters.answers import Answer, covers, refusal
 from kolla_k8s.adapters.clock import SystemClock
 from kolla_k8s.adapters.watching import Watching
-from kolla_k8s.adapters.wire import OUTAGE_S, Call, Recover, Sure, Wire
+from kolla_k8s.adapters.wire import OUTAGE_S, Call, Sure, Wire
 from kolla_k8s.errors import AlreadyExistsError, OutsideError
 from kolla_k8s.ports import Clock, Command, ExecResult, KubeObject, Resource, WatchEvent
 
@@ -80,24 +80,27 @@ class KubeCluster:
     async def create(self, resource: Resource, body: KubeObject, namespace: str = "") -> KubeObject:
         """Create; never sent twice blindly: after a lost answer the name is looked up.
 
-        What has no name (an access review) is stored nowhere and may be asked again.
+        What is there then, or was there when the second request came, is ours when it is as asked for. What has no name
+        (an access review) is stored nowhere and may be asked again.
         """
         name = body.get("metadata", {}).get("name", "")
+        was_lost = False
+
+        async def look_up() -> Answer | None:
+            nonlocal was_lost
+            was_lost = True
+            found = await self._wire.ask(Call("GET", _path(resource, namespace, name)))
+            return None if found.status == 404 else found
+
         call = Call("POST", _path(resource, namespace), body=body)
-        recover = self._looking_up(resource, name, namespace) if name else None
-        answer = await self._wire.ask(call, recover=recover)
+        answer = await self._wire.ask(call, recover=look_up if name else None)
+        if answer.status == 409 and was_lost:
+            answer = await look_up() or answer
         made = self._good(answer, "create", resource)
         if answer.status == 200 and not covers(made, body):
             fact = f'create {resource.plural}: "{name}" exists, made by someone else'
             raise AlreadyExistsError(self.url, fact, "run the same command again")
         return made
-
-    def _looking_up(self, resource: Resource, name: str, namespace: str) -> Recover:
-        async def recover() -> Answer | None:
-            answer = await self._wire.ask(Call("GET", _path(resource, namespace, name)))
-            return None if answer.status == 404 else answer
-
-        return recover
 
     async def replace(self, resource: Resource, body: KubeObject, namespace: str = "") -> KubeObject:
         """Update under the object's resourceVersion; a conflict with our own lost request is none.

@@ -123,15 +123,11 @@ class Wire:
             is_unsure = answer is None or answer.status != 429
             if recover and is_unsure and (done := await recover()):
                 return done
-            if self.clock.monotonic() + pause_s > deadline_s:
-                raise _outage(self.access.url, why)
-            await self.clock.sleep(self._wait_s(answer, pause_s))
+            asked_s = answer.retry_after_s if answer else 0.0
+            if self.clock.monotonic() + asked_s + pause_s > deadline_s:
+                raise _outage(self.access.url, why + (f"; it asks for a pause of {asked_s:.0f} s" if asked_s else ""))
+            await self.clock.sleep(asked_s + pause_s * self._random.uniform(0.5, 1.5))  # not before, not all at once
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
-
-    def _wait_s(self, answer: Answer | None, pause_s: float) -> float:
-        """Not before the server said, and not all of us at once."""
-        asked_s = answer.retry_after_s if answer else 0.0
-        return asked_s + pause_s * self._random.uniform(0.5, 1.5)
 
     async def _try(self, call: Call) -> tuple[Answer | None, str]:
         try:
