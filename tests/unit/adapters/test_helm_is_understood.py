@@ -190,6 +190,27 @@ def test_words_of_helm_have_a_class(said: str, kind: type[OutsideError]) -> None
     assert str(error).startswith(f"keystone: {said}; ")
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        'create: Secret "sh.helm.release.v1.x.v7" is invalid: data: Too long: must have at most 1048576 bytes',
+        'create: Secret "sh.helm.release.v1.x.v7" is invalid: data: Too long: may not be more than 1048576 bytes',
+        "create: failed to create: Request entity too large: limit is 3145728",
+        "create: failed to create: etcdserver: request is too large",
+        "rpc error: code = ResourceExhausted desc = trying to send message larger than max (2100000 vs. 2097152)",
+        "create: failed to create: status code 413 but did not return more information (post secrets)",
+    ],
+)
+def test_release_that_is_too_large_says_what_to_make_smaller(said: str) -> None:
+    """
+    It does not pass by itself, and what helm names is a Secret that no file of the operator knows.
+    """
+    error = explained("keystone", f"Error: UPGRADE FAILED: {said}")
+
+    assert RefusedError is type(error)
+    assert "chart and values of a release may have 1 MiB in all, packed: make" in str(error)
+
+
 def test_silence_of_helm_is_told() -> None:
     """
     A helm that was killed has said nothing.

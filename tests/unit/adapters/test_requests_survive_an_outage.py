@@ -77,6 +77,16 @@ async def test_full_etcd_is_no_outage(stage: Stage) -> None:
         await stage.cluster.replace(CONFIG_MAPS, OLD, "s")
 
 
+async def test_object_that_is_too_large_is_no_outage(stage: Stage) -> None:
+    """
+    It will not be smaller in five minutes.
+    """
+    stage.script.replies = [refuses(500, "etcdserver: request is too large")]
+
+    with pytest.raises(OutsideError, match="update configmaps: etcdserver: request is too large"):
+        await stage.cluster.replace(CONFIG_MAPS, OLD, "s")
+
+
 async def test_credentials_are_renewed_once(stage: Stage) -> None:
     """
     A token that expired in mid-run is read again, and the request sent with the new one.
