@@ -115,7 +115,10 @@ def _ends_with(parent: int) -> Callable[[], None]:
 
 
 async def _end(process: asyncio.subprocess.Process, grace_s: float) -> None:
-    """TERM the group, so that helm records a failed release; KILL what is left of it, at once if cancelled again."""
+    """TERM the group, so that helm records a failed release; KILL what is left of it, at once if cancelled again.
+
+    Then the dead are buried, if not cancelled once more: asyncio complains of those whose loop has closed.
+    """
     with contextlib.closing(_transport(process)):
         try:
             _signal(process, signal.SIGTERM)
@@ -123,9 +126,9 @@ async def _end(process: asyncio.subprocess.Process, grace_s: float) -> None:
                 await asyncio.wait_for(process.communicate(), grace_s)
         finally:
             _signal(process, signal.SIGKILL)
-        # asyncio waits for the pipes as well, which whoever left the group may hold: that must not keep us.
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), LAST_S)
+            # asyncio waits for the pipes as well, which whoever left the group may hold: that must not keep us.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), LAST_S)
 
 
 def _transport(process: asyncio.subprocess.Process) -> asyncio.SubprocessTransport:
