@@ -120,11 +120,13 @@ class KubeCluster:
         call = Call("PATCH", _path(resource, namespace, name), body=body, headers={"Content-Type": MERGE_PATCH})
         return self._good(await self._wire.ask(call), "patch", resource)
 
-    async def delete(self, resource: Resource, name: str, namespace: str = "", *, uid: str = "") -> None:
+    async def delete(
+        self, resource: Resource, name: str, namespace: str = "", *, uid: str = "", version: str = ""
+    ) -> None:
         """Delete in the background; absent is fine."""
         body: KubeObject = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
-        if uid:
-            body["preconditions"] = {"uid": uid}
+        if wanted := {key: value for key, value in (("uid", uid), ("resourceVersion", version)) if value}:
+            body["preconditions"] = wanted
         answer = await self._wire.ask(Call("DELETE", _path(resource, namespace, name), body=body))
         if answer.status != 404:
             self._good(answer, "delete", resource)
