@@ -28,6 +28,7 @@ RETRY_S = 2.0
 FENCE_S = 20.0
 OUTAGE_S = 300.0
 ANSWER_S = 5.0
+STALE_S = HEARTBEAT_S + ANSWER_S
 LOOK_S = 1.0
 LOOKS = math.ceil(DURATION_S / LOOK_S)
 FAREWELL_S = 5.0
@@ -129,8 +130,8 @@ async def hold(cluster: Cluster, clock: Clock, claim: Claim) -> AsyncIterator[Ho
         What is known of the hold: whoever finds it in doubt changes nothing, whoever finds it lost stops.
 
     Raises:
-        HeldError: Another run holds it. At once, when its last sign is fresh by our wall clock; when it is not, as
-            soon as it moves. A holder that never moves is outlived, which takes ``DURATION_S``.
+        HeldError: Another run holds it. At once, when by our wall clock no heartbeat is missing; when one is, as soon
+            as it moves. A holder that never moves is outlived, which takes ``DURATION_S``.
     """
     lease, renewed_s = await _acquire(cluster, clock, claim)
     mine = Hold(clock)
@@ -188,7 +189,7 @@ async def _outlive(cluster: Cluster, clock: Clock, claim: Claim, seen: KubeObjec
     """
     if await _has_ended(clock, claim, seen):
         return seen
-    if abs(_age_s(clock, seen, "renewTime")) < DURATION_S:
+    if abs(_age_s(clock, seen, "renewTime")) < STALE_S:
         raise HeldError(_who(clock, seen, claim))
     for _ in range(LOOKS):
         await clock.sleep(LOOK_S)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -131,6 +132,21 @@ async def test_dead_holder_is_named_as_long_as_it_could_live(cluster: FakeCluste
 
     with pytest.raises(HeldError, match="last seen 5 s ago"):
         await hold(cluster, clock, BOB).__aenter__()
+
+
+async def test_who_asks_again_and_again_takes_over_from_the_dead_soon(cluster: FakeCluster, clock: FakeClock) -> None:
+    """
+    Within one and a half times the Lease's duration: once a heartbeat is missing, the next run watches.
+    """
+    await leave_dead(cluster, clock, claim())
+    died_s, taken_s = clock.monotonic(), None
+    while taken_s is None:
+        await clock.sleep(1)
+        with suppress(HeldError):
+            async with hold(cluster, clock, BOB):
+                taken_s = clock.monotonic()
+
+    assert taken_s - died_s <= 1.5 * DURATION_S + 1
 
 
 async def test_label_does_not_keep_a_dead_holder_alive(cluster: FakeCluster, clock: FakeClock) -> None:
