@@ -12,7 +12,7 @@ CHECKOV_HOME = $${XDG_CACHE_HOME:-$$HOME/.cache}/kolla-k8s/checkov-$(CHECKOV)
 HELM = $$(dirname $$($(BIN)/python -m sandbox helm))
 export PYTHONPATH := $(CURDIR)
 
-.PHONY: help setup fmt lint types imports check test unit e2e test-compute outages faults faults-full cover golden charts charts-check checkov bench demo docs docs-check lock package images sandbox-up sandbox-down sandbox-status
+.PHONY: help setup fmt lint types imports check test unit e2e test-compute outages faults faults-full faults-report cover golden charts charts-check checkov bench demo docs docs-check lock package images sandbox-up sandbox-down sandbox-status
 
 ##@ Build
 help: ## Show this help
@@ -70,11 +70,14 @@ e2e: setup ## Install real images on a sandbox of its own
 faults: setup ## Kill, cut off and overload an install: a sample
 	PATH="$(HELM):$$PATH" $(BIN)/pytest -m faults tests/cluster
 
-faults-full: setup ## Kill it at every mutating request; continues where it was interrupted
+faults-full: setup ## Every kill, storm and race; continues where it was interrupted
 	mkdir -p .faults
 	PATH="$(HELM):$$PATH" $(BIN)/python -m tests.cluster.kills .faults/kills.json
 	PATH="$(HELM):$$PATH" FAULT_SEEDS=20 FAULT_RACES=50 FAULT_RESULTS=.faults/results.jsonl \
 		$(BIN)/pytest tests/cluster/test_api_faults.py tests/cluster/test_operators.py
+
+faults-report: setup ## Tell in docs/reliability what faults-full has found
+	$(BIN)/python -m tests.cluster.results .faults docs/reliability
 
 cover: setup ## Branch coverage of the quick tests
 	$(BIN)/coverage erase

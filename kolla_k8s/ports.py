@@ -138,8 +138,10 @@ class Cluster(Protocol):
     async def patch(self, resource: Resource, name: str, body: KubeObject, namespace: str = "") -> KubeObject:
         """JSON merge patch."""
 
-    async def delete(self, resource: Resource, name: str, namespace: str = "", *, uid: str = "") -> None:
-        """Delete in the background (only that uid, when given); absent is fine."""
+    async def delete(
+        self, resource: Resource, name: str, namespace: str = "", *, uid: str = "", version: str = ""
+    ) -> None:
+        """Delete in the background; absent is fine, of another uid or resourceVersion is a ``ConflictError``."""
 
     async def exec(self, namespace: str, pod: str, container: str, command: Command) -> ExecResult:
         """Run a command in a container and wait for its end; exit code -1 when it could not be run or took too long."""

@@ -189,7 +189,9 @@ class FakeCluster:
         before = self._found(resource, name, namespace)
         return self._update(resource, before, _merged(copy.deepcopy(before), body), namespace)
 
-    async def delete(self, resource: Resource, name: str, namespace: str = "", *, uid: str = "") -> None:
+    async def delete(
+        self, resource: Resource, name: str, namespace: str = "", *, uid: str = "", version: str = ""
+    ) -> None:
         """Delete; what has finalizers only says that it goes."""
         await self._receive("delete", resource, namespace, name)
         place = self._place(resource, name, namespace)
@@ -198,6 +200,8 @@ class FakeCluster:
             return
         if uid and thing["metadata"]["uid"] != uid:
             raise ConflictError(URL, f'delete {resource.plural}: "{name}" has another uid')
+        if version and thing["metadata"]["resourceVersion"] != version:
+            raise ConflictError(URL, f'delete {resource.plural}: "{name}" has been modified')
         if thing["metadata"].get("finalizers"):
             going = {**thing, "metadata": {**thing["metadata"], "deletionTimestamp": self._now()}}
             self._store(resource, place, going, thing)

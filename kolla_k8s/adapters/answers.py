@@ -14,6 +14,7 @@ from typing import Any
 from kolla_k8s.errors import AlreadyExistsError, ConflictError, OutsideError, RefusedError
 
 PASSING = frozenset({429, 500, 502, 503, 504})
+LASTING = ("database space exceeded", "etcdserver: request is too large")
 GIVEN_BY_SERVER = frozenset(
     {"resourceVersion", "uid", "generation", "creationTimestamp", "managedFields", "selfLink", "status"}
 )
@@ -42,8 +43,8 @@ class Answer:
 
     @property
     def may_pass(self) -> bool:
-        """Whether the same request may succeed later; a full etcd does not empty itself."""
-        return self.status in PASSING and "database space exceeded" not in self.text
+        """Whether the same request may succeed later; a full etcd does not empty itself, nor does it take more."""
+        return self.status in PASSING and not any(words in self.text for words in LASTING)
 
 
 def refusal(answer: Answer, what: str, url: str) -> OutsideError:

@@ -2,7 +2,8 @@
 
 pyhelm3 runs helm below a shell, so cancelling it leaves helm at work, and its ``ensure_release`` uninstalls pending
 releases. Here helm is a child of ours in a process group of its own that ends when we do; one values dict goes in by
-stdin; nothing is waited for. See docs/adr/0002 and 0008.
+stdin; nothing is waited for. Helm itself has no deadline: a line that is taken and never answered would keep it for
+ever. See docs/adr/0002 and 0008.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from typing import Any
 
 from pyhelm3 import command, errors
 
-from kolla_k8s.adapters.words import HelmError, explained
+from kolla_k8s.adapters.process import RUN, identity
+from kolla_k8s.adapters.words import AGAIN, HelmError, UnreachableError, explained
 from kolla_k8s.errors import OutsideError
 from kolla_k8s.model.plan import HelmRequest
 from kolla_k8s.ports import KubeObject
@@ -30,6 +32,7 @@ from kolla_k8s.yamlio import manifest
 __all__ = ["HelmError", "HelmProgram", "Runner", "default_home"]
 
 GRACE_S = 10.0
+LIMIT_S = 180.0
 OLDEST = {3: (3, 20, 2), 4: (4, 1, 4)}
 HISTORY = 10
 INSTALL = "install Helm 3.20.2 or 4.1.4, or later, or say where with --helm"
@@ -48,7 +51,7 @@ class Runner(command.Command):  # type: ignore[misc] # the package has no types
         """Use this helm with this cluster; ``home`` holds helm's caches, apart from the user's."""
         super().__init__(executable=executable, kubecontext=context)
         self._grace_s = grace_s
-        self._environment = environment(os.environ, kubeconfig, home)
+        self._environment = {**environment(os.environ, kubeconfig, home), RUN: identity()}
 
     async def run(self, command: Sequence[Any], input: bytes | None = None) -> bytes:  # noqa: A002 - pyhelm3's name
         """Run helm with these arguments; a cancelled run has ended helm before it returns."""
@@ -103,6 +106,7 @@ def _ends_with(parent: int) -> Callable[[], None]:
 
     def ask() -> None:
         assert _LIBC is not None  # noqa: S101 - for mypy; runs between fork and exec, so it must not do more
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # ours would swallow one that comes before helm begins
         _LIBC.prctl(_DEATH_SIGNAL, signal.SIGTERM)
         if os.getppid() != parent:
             os._exit(1)
@@ -111,7 +115,10 @@ def _ends_with(parent: int) -> Callable[[], None]:
 
 
 async def _end(process: asyncio.subprocess.Process, grace_s: float) -> None:
-    """TERM the group, so that helm records a failed release; KILL what is left of it, at once if cancelled again."""
+    """TERM the group, so that helm records a failed release; KILL what is left of it, at once if cancelled again.
+
+    Then the dead are buried, if not cancelled once more: asyncio complains of those whose loop has closed.
+    """
     with contextlib.closing(_transport(process)):
         try:
             _signal(process, signal.SIGTERM)
@@ -119,9 +126,9 @@ async def _end(process: asyncio.subprocess.Process, grace_s: float) -> None:
                 await asyncio.wait_for(process.communicate(), grace_s)
         finally:
             _signal(process, signal.SIGKILL)
-        # asyncio waits for the pipes as well, which whoever left the group may hold: that must not keep us.
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), LAST_S)
+            # asyncio waits for the pipes as well, which whoever left the group may hold: that must not keep us.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), LAST_S)
 
 
 def _transport(process: asyncio.subprocess.Process) -> asyncio.SubprocessTransport:
@@ -150,10 +157,11 @@ def environment(ours: Mapping[str, str], kubeconfig: str | None, home: Path) -> 
 class HelmProgram:
     """The helm program, asked through ``Runner``."""
 
-    def __init__(self, runner: Runner, redact: Callable[[str], str] = str) -> None:
-        """Use this runner; what helm says in errors goes through ``redact``."""
+    def __init__(self, runner: Runner, redact: Callable[[str], str] = str, *, limit_s: float = LIMIT_S) -> None:
+        """Use this runner, for at most ``limit_s`` each time; what helm says in errors goes through ``redact``."""
         self._runner = runner
         self._redact = redact
+        self._limit_s = limit_s
 
     async def version(self) -> str:
         """Version like ``4.3.1``; OutsideError when helm is missing or too old to be safe.
@@ -204,7 +212,11 @@ class HelmProgram:
     async def _run(self, arguments: Sequence[Any], values: Mapping[str, Any] | None = None) -> str:
         given = None if values is None else json.dumps(values).encode()
         try:
-            return bytes(await self._runner.run(arguments, given)).decode()
+            async with asyncio.timeout(self._limit_s):
+                return bytes(await self._runner.run(arguments, given)).decode()
+        except TimeoutError:
+            fact = f"helm did not end within {self._limit_s:g} s"
+            raise UnreachableError(str(arguments[1]), fact, AGAIN) from None
         except FileNotFoundError:
             raise OutsideError("helm", "not on PATH", INSTALL) from None
         except OSError as error:

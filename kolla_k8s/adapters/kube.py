@@ -17,7 +17,7 @@ from kolla_k8s.adapters import channels
 from kolla_k8s.adapters.answers import Answer, covers, refusal
 from kolla_k8s.adapters.clock import SystemClock
 from kolla_k8s.adapters.watching import Watching
-from kolla_k8s.adapters.wire import OUTAGE_S, Call, Recover, Wire
+from kolla_k8s.adapters.wire import OUTAGE_S, Call, Sure, Wire
 from kolla_k8s.errors import AlreadyExistsError, OutsideError
 from kolla_k8s.ports import Clock, Command, ExecResult, KubeObject, Resource, WatchEvent
 
@@ -38,6 +38,10 @@ class KubeCluster:
         """Ask over this wire; ``connect`` makes one."""
         self._wire = wire
         self.url = wire.access.url
+
+    def held(self, sure: Sure) -> KubeCluster:
+        """The same cluster; ``sure`` is awaited before each try of a change, and refuses it by raising."""
+        return KubeCluster(self._wire.held(sure))
 
     async def get(self, resource: Resource, name: str, namespace: str = "") -> KubeObject | None:
         """One object, or None."""
@@ -76,29 +80,32 @@ class KubeCluster:
     async def create(self, resource: Resource, body: KubeObject, namespace: str = "") -> KubeObject:
         """Create; never sent twice blindly: after a lost answer the name is looked up.
 
-        What has no name (an access review) is stored nowhere and may be asked again.
+        What is there then, or was there when the second request came, is ours when it is as asked for. What has no name
+        (an access review) is stored nowhere and may be asked again.
         """
         name = body.get("metadata", {}).get("name", "")
+        was_lost = False
+
+        async def look_up() -> Answer | None:
+            nonlocal was_lost
+            was_lost = True
+            found = await self._wire.ask(Call("GET", _path(resource, namespace, name)))
+            return None if found.status == 404 else found
+
         call = Call("POST", _path(resource, namespace), body=body)
-        recover = self._looking_up(resource, name, namespace) if name else None
-        answer = await self._wire.ask(call, recover=recover)
+        answer = await self._wire.ask(call, recover=look_up if name else None)
+        if answer.status == 409 and was_lost:
+            answer = await look_up() or answer
         made = self._good(answer, "create", resource)
         if answer.status == 200 and not covers(made, body):
             fact = f'create {resource.plural}: "{name}" exists, made by someone else'
             raise AlreadyExistsError(self.url, fact, "run the same command again")
         return made
 
-    def _looking_up(self, resource: Resource, name: str, namespace: str) -> Recover:
-        async def recover() -> Answer | None:
-            answer = await self._wire.ask(Call("GET", _path(resource, namespace, name)))
-            return None if answer.status == 404 else answer
-
-        return recover
-
     async def replace(self, resource: Resource, body: KubeObject, namespace: str = "") -> KubeObject:
         """Update under the object's resourceVersion; a conflict with our own lost request is none.
 
-        The request may have been sent twice, by us or unseen by aiohttp (issue 10790), so any conflict is looked at.
+        The request may have been sent twice, so any conflict is looked at.
         """
         name = body["metadata"]["name"]
         answer = await self._wire.ask(Call("PUT", _path(resource, namespace, name), body=body))
@@ -113,17 +120,20 @@ class KubeCluster:
         call = Call("PATCH", _path(resource, namespace, name), body=body, headers={"Content-Type": MERGE_PATCH})
         return self._good(await self._wire.ask(call), "patch", resource)
 
-    async def delete(self, resource: Resource, name: str, namespace: str = "", *, uid: str = "") -> None:
+    async def delete(
+        self, resource: Resource, name: str, namespace: str = "", *, uid: str = "", version: str = ""
+    ) -> None:
         """Delete in the background; absent is fine."""
         body: KubeObject = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
-        if uid:
-            body["preconditions"] = {"uid": uid}
+        if wanted := {key: value for key, value in (("uid", uid), ("resourceVersion", version)) if value}:
+            body["preconditions"] = wanted
         answer = await self._wire.ask(Call("DELETE", _path(resource, namespace, name), body=body))
         if answer.status != 404:
             self._good(answer, "delete", resource)
 
     async def exec(self, namespace: str, pod: str, container: str, command: Command) -> ExecResult:
-        """Run a command in a container; exit code -1 when it could not be run."""
+        """Run a command in a container, which may change anything; exit code -1 when it could not be run."""
+        await self._wire.sure()
         path = f"/api/v1/namespaces/{namespace}/pods/{pod}/exec"
         return await channels.execute(self._wire, path, container, command)
 

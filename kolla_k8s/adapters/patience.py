@@ -1,22 +1,25 @@
-"""The Helm and Cluster ports for who holds a cloud: patient, and still while nobody can tell whose the cloud is.
+"""The Helm port for who holds a cloud: patient, and still while nobody can tell whose the cloud is.
 
 Helm itself gives up at the first request that finds nobody, and leaves a record that says it is still at work. Our own
 requests outlive an outage (see ``wire``), so between two tries the record is looked up and unlocked through them: by
 then the API is back. Apart from the helm program, because it needs a cluster and the hold of the cloud, under which
-alone a record may be unlocked. What changes the cluster, by helm or by ourselves, waits until the hold is sure.
+alone a record may be unlocked. Helm works only while the hold is sure; our own requests see to that in ``wire``.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
+import random
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from kolla_k8s.adapters.releases import UNFINISHED, releases, unlock
+from kolla_k8s.adapters.wire import OUTAGE_S
 from kolla_k8s.adapters.words import UnreachableError
 from kolla_k8s.model.plan import HelmRequest
 from kolla_k8s.orchestrate.lease import Hold
-from kolla_k8s.ports import Clock, Cluster, Command, ExecResult, Helm, KubeObject, Resource
+from kolla_k8s.ports import Clock, Cluster, Helm, KubeObject
 
 TRIES = 8
 FIRST_PAUSE_S = 1.0
@@ -26,11 +29,15 @@ T = TypeVar("T")
 
 
 class PatientHelm:
-    """A helm that is tried up to ``TRIES`` times; only for who holds the cloud, and only until ``stop`` is set."""
+    """A helm that is tried again, for who holds the cloud.
+
+    Up to ``TRIES`` times, while ``stop`` is not set, and not when an outage has lasted for ``OUTAGE_S``.
+    """
 
     def __init__(self, helm: Helm, cluster: Cluster, clock: Clock, stop: asyncio.Event, hold: Hold) -> None:
         """Try this helm again, unlocking its records in this cluster, while the hold of the cloud is sure."""
         self._helm, self._cluster, self._clock, self._stop, self._hold = helm, cluster, clock, stop, hold
+        self._random = random.Random()  # noqa: S311 - jitter
 
     async def version(self) -> str:
         """Version of the program."""
@@ -64,13 +71,14 @@ class PatientHelm:
 
     async def _tried(self, work: Callable[[], Awaitable[T]], between: Callable[[], Awaitable[None]] | None = None) -> T:
         """The work's result; ``UnreachableError`` of the last try when none reached the API's end."""
-        pause_s = FIRST_PAUSE_S
+        pause_s, until_s = FIRST_PAUSE_S, math.inf
         for _ in range(TRIES - 1):
             try:
                 return await self._while_sure(work)
             except UnreachableError:
-                await self._pause(pause_s)
-                if self._stop.is_set():
+                until_s = min(until_s, self._clock.monotonic() + OUTAGE_S)
+                await self._pause(pause_s * self._random.uniform(0.5, 1.5))
+                if self._stop.is_set() or self._clock.monotonic() > until_s:
                     raise
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
             if between:
@@ -104,38 +112,3 @@ class PatientHelm:
         release = (await releases(self._cluster, namespace)).get(name)
         if release is not None:
             await unlock(self._cluster, release)
-
-
-class HeldCluster:
-    """A cluster that is read as ever, and changed only while the hold of the cloud is sure."""
-
-    def __init__(self, cluster: Cluster, hold: Hold) -> None:
-        """Change this cluster under this hold."""
-        self._cluster, self._hold = cluster, hold
-        self.get, self.list, self.watch, self.logs = cluster.get, cluster.list, cluster.watch, cluster.logs
-        self.server, self.discover = cluster.server, cluster.discover
-
-    async def create(self, resource: Resource, body: KubeObject, namespace: str = "") -> KubeObject:
-        """Create, when the hold is sure."""
-        await self._hold.sure()
-        return await self._cluster.create(resource, body, namespace)
-
-    async def replace(self, resource: Resource, body: KubeObject, namespace: str = "") -> KubeObject:
-        """Update, when the hold is sure."""
-        await self._hold.sure()
-        return await self._cluster.replace(resource, body, namespace)
-
-    async def patch(self, resource: Resource, name: str, body: KubeObject, namespace: str = "") -> KubeObject:
-        """Patch, when the hold is sure."""
-        await self._hold.sure()
-        return await self._cluster.patch(resource, name, body, namespace)
-
-    async def delete(self, resource: Resource, name: str, namespace: str = "", *, uid: str = "") -> None:
-        """Delete, when the hold is sure."""
-        await self._hold.sure()
-        await self._cluster.delete(resource, name, namespace, uid=uid)
-
-    async def exec(self, namespace: str, pod: str, container: str, command: Command) -> ExecResult:
-        """Run a command, which may change anything, when the hold is sure."""
-        await self._hold.sure()
-        return await self._cluster.exec(namespace, pod, container, command)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import zlib
 
 from kolla_k8s.errors import OutsideError
 from kolla_k8s.ports import Cluster, KubeObject, Release, Resource
@@ -54,11 +55,12 @@ def failed(record: KubeObject) -> KubeObject:
     about = record["metadata"]
     try:
         payload = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(record["data"]["release"]))))
-    except (KeyError, ValueError, OSError, EOFError) as error:
+        payload["info"]["status"] = "failed"
+        payload["info"]["description"] = "unlocked by kolla-k8s: the run that wrote this record is gone"
+    except (KeyError, TypeError, ValueError, OSError, EOFError, zlib.error) as error:
+        fact = f"the release record cannot be read: {str(error) or type(error).__name__}"
         way_out = f"delete Secret {about['name']} and run the same command again: helm then adopts the objects"
-        raise OutsideError(about["name"], f"the release record cannot be read: {error}", way_out) from None
-    payload["info"]["status"] = "failed"
-    payload["info"]["description"] = "unlocked by kolla-k8s: the run that wrote this record is gone"
+        raise OutsideError(about["name"], fact, way_out) from None
     packed = base64.b64encode(base64.b64encode(gzip.compress(json.dumps(payload).encode(), mtime=0))).decode()
     labels = {**about.get("labels", {}), "status": "failed"}
     return {**record, "metadata": {**about, "labels": labels}, "data": {**record["data"], "release": packed}}

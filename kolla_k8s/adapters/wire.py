@@ -2,7 +2,8 @@
 
 Apart from what is asked, so that there is one place where a deadline could be forgotten. What is safe to repeat is
 repeated with growing, jittered pauses until an outage has lasted too long; a POST never blindly: whoever sends one says
-how to find out whether the lost one was done.
+how to find out whether the lost one was done. Where a hold guards what is changed, it is asked before every try: while
+one was lost on a broken line, another run may have taken the cloud.
 """
 
 from __future__ import annotations
@@ -28,6 +29,11 @@ FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 10.0
 
 Recover = Callable[[], Awaitable[Answer | None]]
+Sure = Callable[[], Awaitable[None]]
+
+
+async def _always() -> None:
+    """Nothing guards what is changed."""
 
 
 class NoAnswerError(Exception):
@@ -69,14 +75,26 @@ class Wire:
     """Requests to one API server."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, access: Access, clock: Clock, *, outage_s: float = OUTAGE_S
+        self,
+        session: aiohttp.ClientSession,
+        access: Access,
+        clock: Clock,
+        *,
+        outage_s: float = OUTAGE_S,
+        sure: Sure = _always,
     ) -> None:
-        """Send through a session's pool; an outage may last ``outage_s``."""
+        """Send through a session's pool; an outage may last ``outage_s``, and ``sure`` guards changes."""
         self.access = access
         self.clock = clock
+        self.sure = sure
         self._session = session
+        session._retry_connection = False  # noqa: SLF001 - else aiohttp itself sends a PUT or DELETE again, unasked
         self._outage_s = outage_s
         self._random = random.Random()  # noqa: S311 - jitter
+
+    def held(self, sure: Sure) -> Wire:
+        """The same line; ``sure`` is awaited before each try of what may change anything, and refuses it by raising."""
+        return Wire(self._session, self.access, self.clock, outage_s=self._outage_s, sure=sure)
 
     async def ask(self, call: Call, *, outage_s: float | None = None, recover: Recover | None = None) -> Answer:
         """Send until there is a final answer.
@@ -88,10 +106,13 @@ class Wire:
 
         Raises:
             OutsideError: The outage lasted too long, or the certificate is not trusted.
+            HeldError: The call would change something, and the hold that guards it is lost.
         """
         deadline_s = self.clock.monotonic() + (self._outage_s if outage_s is None else outage_s)
         pause_s, has_renewed = FIRST_PAUSE_S, False
         while True:
+            if call.method != "GET":
+                await self.sure()
             answer, why = await self._try(call)
             if answer and answer.status == 401 and not has_renewed:
                 has_renewed = True
@@ -102,15 +123,11 @@ class Wire:
             is_unsure = answer is None or answer.status != 429
             if recover and is_unsure and (done := await recover()):
                 return done
-            if self.clock.monotonic() + pause_s > deadline_s:
-                raise _outage(self.access.url, why)
-            await self.clock.sleep(self._wait_s(answer, pause_s))
+            asked_s = answer.retry_after_s if answer else 0.0
+            if self.clock.monotonic() + asked_s + pause_s > deadline_s:
+                raise _outage(self.access.url, why + (f"; it asks for a pause of {asked_s:.0f} s" if asked_s else ""))
+            await self.clock.sleep(asked_s + pause_s * self._random.uniform(0.5, 1.5))  # not before, not all at once
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
-
-    def _wait_s(self, answer: Answer | None, pause_s: float) -> float:
-        """Not before the server said, and not all of us at once."""
-        asked_s = answer.retry_after_s if answer else 0.0
-        return asked_s + pause_s * self._random.uniform(0.5, 1.5)
 
     async def _try(self, call: Call) -> tuple[Answer | None, str]:
         try:

@@ -33,6 +33,14 @@ _RULES: tuple[tuple[type[OutsideError], str, str], ...] = (
         f"{AGAIN}: it unlocks the release",
     ),
     (
+        RefusedError,
+        (
+            r"Too long: .* 1048576|(?i:request entity too large)|etcdserver: request is too large"
+            r"|message larger than max|status code 413"
+        ),
+        f"chart and values of a release may have 1 MiB in all, packed: make the site's part of it smaller and {AGAIN}",
+    ),
+    (
         UnreachableError,
         (
             r"cluster unreachable|connection refused|connection reset|i/o timeout|TLS handshake timeout|no such host"

@@ -6,23 +6,26 @@ import asyncio
 import shlex
 import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kolla_k8s.adapters.clock import SystemClock
 from kolla_k8s.adapters.helm import HelmProgram, Runner, default_home
-from kolla_k8s.adapters.kube import connect
-from kolla_k8s.adapters.patience import HeldCluster
-from kolla_k8s.adapters.process import identity, is_gone
+from kolla_k8s.adapters.kube import KubeCluster, connect
+from kolla_k8s.adapters.process import fate, identity
 from kolla_k8s.adapters.releases import releases
 from kolla_k8s.cli.cloud import Cloud
 from kolla_k8s.errors import InterruptedRunError, TerminatedRunError
 from kolla_k8s.orchestrate.lease import Claim, Hold, Holder
 from kolla_k8s.orchestrate.secrets import read_secrets, secret_specs
-from kolla_k8s.ports import Cluster, Release
+from kolla_k8s.ports import Release
 from kolla_k8s.redact import Redactor
+
+INTERRUPTED = "interrupted; run the same command again to continue"
+HURRY_S = (1.0, 1.7)
+"""After a cancel: when helm has had its time to end by itself, and when the API has had its own for our farewell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +37,82 @@ class Target:
     helm: str = "helm"
 
 
+class Signals:
+    """The first INT, TERM or HUP ends the run in good order, the second at once.
+
+    While a plan is carried out, good order means that what runs is finished and nothing begins; before and after that
+    nothing needs to be finished, and the run is cancelled. In every case the hold of the cloud is let go of.
+
+    Attributes:
+        stop: Set at the first signal.
+    """
+
+    def __init__(self) -> None:
+        """Wait for none yet."""
+        self.stop = asyncio.Event()
+        self._received: int | None = None
+        self._is_finishing = False
+        self._task: asyncio.Task[Any] | None = None
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take signals for the length of a block, which is the run; a block that they ended raises their error."""
+        self._task = asyncio.current_task()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, self._receive, number)
+        try:
+            yield
+        except asyncio.CancelledError:
+            self._raise(INTERRUPTED)
+            raise
+
+    @contextmanager
+    def finishing(self) -> Iterator[None]:
+        """Let a block finish what it is at when a signal comes; it heeds ``stop``."""
+        self._is_finishing = True
+        try:
+            yield
+        finally:
+            self._is_finishing = False
+
+    def raise_if_received(self) -> None:
+        """End the command with the signal's exit code."""
+        self._raise("stopped; what was done is in the cluster, the same command continues")
+
+    def _raise(self, text: str) -> None:
+        if self._received == signal.SIGTERM:
+            raise TerminatedRunError(text)
+        if self._received is not None:
+            raise InterruptedRunError(text)
+
+    def _receive(self, number: int) -> None:
+        is_first, self._received = self._received is None, self._received or number
+        self.stop.set()
+        if is_first and self._is_finishing:
+            sys.stderr.write("stopping: what runs is finished first; once more ends at once\n")
+            return
+        self._cancel()
+        for later_s in HURRY_S:
+            asyncio.get_running_loop().call_later(later_s, self._cancel)
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     """What a command works with."""
 
-    cluster: Cluster
+    cluster: KubeCluster
     helm: HelmProgram
     clock: SystemClock
     redact: Redactor
+    signals: Signals = field(default_factory=Signals)
 
     def under(self, held: Hold) -> Session:
         """The same, with a cluster that is changed only while the hold is sure."""
-        return replace(self, cluster=HeldCluster(self.cluster, held))
+        return replace(self, cluster=self.cluster.held(held.sure))
 
     async def releases(self, cloud: Cloud) -> dict[str, Release]:
         """Every release of the cloud's services, by service."""
@@ -62,51 +129,24 @@ class Session:
 
 @asynccontextmanager
 async def opened(target: Target) -> AsyncIterator[Session]:
-    """Open the cluster of a target."""
-    redact = Redactor()
-    async with connect(target.kubeconfig, target.context) as cluster:
-        runner = Runner(target.helm, target.kubeconfig, target.context, default_home())
-        yield Session(cluster, HelmProgram(runner, redact), SystemClock(), redact)
+    """Open the cluster of a target; from here on signals end the run in good order."""
+    redact, signals = Redactor(), Signals()
+    with signals.listening():
+        async with connect(target.kubeconfig, target.context) as cluster:
+            runner = Runner(target.helm, target.kubeconfig, target.context, default_home())
+            yield Session(cluster, HelmProgram(runner, redact), SystemClock(), redact, signals)
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    """Run a command to its end; a second interrupt ends it at once."""
+    """Run a command to its end."""
     try:
         asyncio.run(work)
     except (KeyboardInterrupt, asyncio.CancelledError):
-        raise InterruptedRunError("interrupted; run the same command again to continue") from None
-
-
-class Signals:
-    """The first INT, TERM or HUP asks to stop; the second ends the run."""
-
-    def __init__(self, stop: asyncio.Event) -> None:
-        """Set ``stop`` at the first signal."""
-        self._stop = stop
-        self.received: int | None = None
-        self._task = asyncio.current_task()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            asyncio.get_running_loop().add_signal_handler(number, self._receive, number)
-
-    def _receive(self, number: int) -> None:
-        if self.received is not None and self._task is not None:
-            self._task.cancel()
-            return
-        self.received = number
-        self._stop.set()
-        sys.stderr.write("stopping: what runs is finished first; once more ends at once\n")
-
-    def raise_if_received(self) -> None:
-        """End the command with the signal's exit code."""
-        text = "stopped; what was done is in the cluster, the same command continues"
-        if self.received == signal.SIGTERM:
-            raise TerminatedRunError(text)
-        if self.received is not None:
-            raise InterruptedRunError(text)
+        raise InterruptedRunError(INTERRUPTED) from None
 
 
 def claim(cloud: Cloud) -> Claim:
     """The hold of a cloud, for this process: no option's value is shown in it, it could be a secret."""
     words = [word.partition("=")[0] if word.startswith("-") else word for word in sys.argv[1:]]
     holder = Holder(identity(), shlex.join(["kolla-k8s", *words])[:200])
-    return Claim(cloud.wanted.cloud, cloud.wanted.namespaces["control"], holder, is_gone)
+    return Claim(cloud.wanted.cloud, cloud.wanted.namespaces["control"], holder, fate)

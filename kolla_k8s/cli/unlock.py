@@ -16,11 +16,12 @@ def unlock(
     definitions: Definitions = None,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
-    force: Annotated[bool, typer.Option("--force", help="Also from a run that gave a sign of life lately.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="At once, and also from a run that lives.")] = False,
 ) -> None:
     """Let go of a cloud that a dead run still holds; what it had begun, the next install continues.
 
     A run that was killed on this machine needs no unlock, one that was killed elsewhere is outlived after 30 seconds.
+    Without --force the hold is watched for as long first, whatever the clocks say, and is left to a run that renews it.
 
     Example: kolla-k8s unlock --values site.yaml
     """

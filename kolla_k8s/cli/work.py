@@ -13,7 +13,7 @@ from kolla_k8s.adapters.releases import unlock as unlock_release
 from kolla_k8s.cli.cloud import Cloud, Source, load_cloud, require_charts, require_enabled
 from kolla_k8s.cli.planned import with_parts
 from kolla_k8s.cli.screen import Screen
-from kolla_k8s.cli.session import Session, Signals, Target, claim, opened
+from kolla_k8s.cli.session import Session, Target, claim, opened
 from kolla_k8s.compile.members import agent_of
 from kolla_k8s.errors import DidNotComeUpError, HeldError, OutsideError
 from kolla_k8s.model.catalog import main_workload, pods_name
@@ -116,9 +116,8 @@ async def _clean(session: Session, cloud: Cloud, services: Sequence[str], *, is_
 
 async def carry_out(session: Session, cloud: Cloud, plan: Plan, output: str, patience_s: float, held: Hold) -> None:
     """Run a plan on the screen; raises ``DidNotComeUpError`` when something is not green."""
-    stop = asyncio.Event()
+    stop = session.signals.stop
     screen = Screen(output, session.redact, stop.set)
-    signals = Signals(stop)
     async with observing(session.cluster, {step.request.namespace for step in plan.steps}) as observer:
         means = Means(
             helm=PatientHelm(session.helm, session.cluster, session.clock, stop, held),
@@ -133,7 +132,7 @@ async def carry_out(session: Session, cloud: Cloud, plan: Plan, output: str, pat
         )
         fencing = asyncio.create_task(_stop_when_lost(held.lost, stop))
         try:
-            with screen.shown():
+            with screen.shown(), session.signals.finishing():
                 report = await execute(plan, means)
         finally:
             fencing.cancel()
@@ -141,7 +140,7 @@ async def carry_out(session: Session, cloud: Cloud, plan: Plan, output: str, pat
     screen.end(report, {"bundle": str(folder)} if folder else {})
     if screen.is_closed:
         raise BrokenPipeError
-    signals.raise_if_received()
+    session.signals.raise_if_received()
     if held.lost.is_set():
         raise HeldError(f"cloud {plan.cloud}: the hold was lost to another run; nothing was changed since")
     if not report.is_green:

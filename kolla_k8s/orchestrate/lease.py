@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any, TypeVar
 
 from kolla_k8s.errors import ConflictError, HeldError, OutsideError
@@ -27,7 +28,9 @@ RETRY_S = 2.0
 FENCE_S = 20.0
 OUTAGE_S = 300.0
 ANSWER_S = 5.0
+STALE_S = HEARTBEAT_S + ANSWER_S
 LOOK_S = 1.0
+LOOKS = math.ceil(DURATION_S / LOOK_S)
 FAREWELL_S = 5.0
 COMMAND = "kolla-k8s.io/command"
 
@@ -42,18 +45,26 @@ class Holder:
     command: str
 
 
+class Fate(StrEnum):
+    """What is known for certain of a run.
+
+    Of one that is GONE nothing is left, and nobody waits for it; one that is ENDING has died, but what it has started
+    works on; one that is UNKNOWN lives, or ran where we cannot look.
+    """
+
+    GONE = "gone"
+    ENDING = "ending"
+    UNKNOWN = "unknown"
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The Lease to hold: its name and namespace, and who holds it.
-
-    Attributes:
-        is_gone: Knows for certain that the process of a holder's identity has ended; then nobody waits for it.
-    """
+    """The Lease to hold: its name and namespace, who holds it, and how to learn the fate of a holder's identity."""
 
     cloud: str
     namespace: str
     holder: Holder
-    is_gone: Callable[[str], bool] = lambda _identity: False
+    fate: Callable[[str], Fate] = lambda _identity: Fate.UNKNOWN
 
     @property
     def name(self) -> str:
@@ -103,7 +114,8 @@ class Hold:
     async def doubt(self) -> None:
         """Return when the hold is in doubt, or lost."""
         while self.is_sure:
-            await self._clock.sleep(max(0.01, self._until_s - self._clock.monotonic()))
+            rest_s = self._until_s - self._clock.monotonic()
+            await self._clock.sleep(min(LOOK_S, max(0.01, rest_s)))  # a machine that was suspended sleeps longer
 
     def _wake(self) -> None:
         self._news.set()
@@ -118,8 +130,8 @@ async def hold(cluster: Cluster, clock: Clock, claim: Claim) -> AsyncIterator[Ho
         What is known of the hold: whoever finds it in doubt changes nothing, whoever finds it lost stops.
 
     Raises:
-        HeldError: Another run holds it. At once, when its last sign is fresh by our wall clock; when it is not, as
-            soon as it moves. A holder that never moves is outlived, which takes ``DURATION_S``.
+        HeldError: Another run holds it. At once, when by our wall clock no heartbeat is missing; when one is, as soon
+            as it moves. A holder that never moves is outlived, which takes ``DURATION_S``.
     """
     lease, renewed_s = await _acquire(cluster, clock, claim)
     mine = Hold(clock)
@@ -157,14 +169,14 @@ async def unlock(cluster: Cluster, clock: Clock, claim: Claim, *, is_forced: boo
     """Take the hold away from a run that is dead; gives who held it, empty when nobody did.
 
     Raises:
-        HeldError: When the holder gave a sign within ``DURATION_S`` and this is not forced.
+        HeldError: The holder lives, or may, and this is not forced; found out as by ``hold``.
     """
     lease = await cluster.get(LEASES, claim.name, claim.namespace)
+    if lease is not None and lease["spec"].get("holderIdentity") and not is_forced:
+        lease = await _outlive(cluster, clock, claim, lease)
     who = str(lease["spec"].get("holderIdentity") or "") if lease else ""
     if lease is None or not who:
         return ""
-    if not is_forced and not claim.is_gone(who) and abs(_age_s(clock, lease, "renewTime")) < DURATION_S:
-        raise HeldError(_who(clock, lease, claim))
     await cluster.replace(LEASES, {**lease, "spec": {**lease["spec"], "holderIdentity": ""}}, claim.namespace)
     return who
 
@@ -172,14 +184,14 @@ async def unlock(cluster: Cluster, clock: Clock, claim: Claim, *, is_forced: boo
 async def _outlive(cluster: Cluster, clock: Clock, claim: Claim, seen: KubeObject) -> KubeObject | None:
     """The Lease of a holder that is seen to be dead (or has gone); HeldError for one that lives.
 
-    The wall clock only shortens the wait of whoever will be refused anyway: a wrong one never takes a Lease.
+    The wall clock only shortens the wait of whoever will be refused anyway: a wrong one never takes a Lease. Looks are
+    counted, not seconds: our machine may have slept between two.
     """
-    if claim.is_gone(seen["spec"]["holderIdentity"]):
+    if await _has_ended(clock, claim, seen):
         return seen
-    if abs(_age_s(clock, seen, "renewTime")) < DURATION_S:
+    if abs(_age_s(clock, seen, "renewTime")) < STALE_S:
         raise HeldError(_who(clock, seen, claim))
-    began_s = clock.monotonic()
-    while clock.monotonic() - began_s < DURATION_S:
+    for _ in range(LOOKS):
         await clock.sleep(LOOK_S)
         again = await cluster.get(LEASES, claim.name, claim.namespace)
         if again is None or not again["spec"].get("holderIdentity"):
@@ -188,6 +200,16 @@ async def _outlive(cluster: Cluster, clock: Clock, claim: Claim, seen: KubeObjec
             raise HeldError(_who(clock, again, claim))
         seen = again
     return seen
+
+
+async def _has_ended(clock: Clock, claim: Claim, seen: KubeObject) -> bool:
+    """Whether the holder is known to have ended; HeldError when what it left at work here outlasts ``DURATION_S``."""
+    for _ in range(LOOKS):
+        fate = claim.fate(seen["spec"]["holderIdentity"])
+        if fate is not Fate.ENDING:
+            return fate is Fate.GONE
+        await clock.sleep(LOOK_S)
+    raise HeldError(f"{_held_by(clock, seen, claim)}; helm of it still works here, end it and repeat")
 
 
 def _lease(clock: Clock, claim: Claim, before: KubeObject) -> KubeObject:
@@ -212,11 +234,11 @@ async def _beat(cluster: Cluster, clock: Clock, lease: KubeObject, renewed_s: fl
     while True:
         await clock.sleep(pause_s)
         asked_s = clock.monotonic()  # the hold counts from the request: its answer may have been long on its way
-        if asked_s - renewed_s >= OUTAGE_S:
-            return
         try:
             renewed = await _within(clock, ANSWER_S, _renew(cluster, clock, lease))
         except (OutsideError, TimeoutError):
+            if clock.monotonic() - renewed_s >= OUTAGE_S:
+                return
             pause_s = RETRY_S
             continue
         if renewed is None:
@@ -272,13 +294,16 @@ def _spelled(wall_s: float) -> str:
 
 
 def _who(clock: Clock, lease: KubeObject, claim: Claim) -> str:
-    who = lease.get("spec", {}).get("holderIdentity")
-    if not who:
+    if not lease.get("spec", {}).get("holderIdentity"):
         return f"cloud {claim.cloud}: another run was faster; repeat to see which"
+    return f"{_held_by(clock, lease, claim)}; wait for it, or end it and repeat after {DURATION_S:.0f} s"
+
+
+def _held_by(clock: Clock, lease: KubeObject, claim: Claim) -> str:
     command = lease["metadata"].get("annotations", {}).get(COMMAND, "a run")
     held, seen = (_words(_age_s(clock, lease, field)) for field in ("acquireTime", "renewTime"))
-    about = f"held by {who} ({command}) since {held}, last seen {seen}"
-    return f"cloud {claim.cloud}: {about}; wait for it, or end it and repeat after {DURATION_S:.0f} s"
+    who = lease["spec"]["holderIdentity"]
+    return f"cloud {claim.cloud}: held by {who} ({command}) since {held}, last seen {seen}"
 
 
 def _words(age_s: float) -> str:

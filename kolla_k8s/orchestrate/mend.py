@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Iterable
 
-from kolla_k8s.errors import KollaK8sError
+from kolla_k8s.errors import ConflictError, KollaK8sError
 from kolla_k8s.orchestrate.containers import oldest_back_off
 from kolla_k8s.orchestrate.evidence import Evidence, Remedy
 from kolla_k8s.orchestrate.kinds import CLAIM, CONFIG_MAP, JOB, POD, STATEFUL_SET, resource_of
@@ -52,19 +52,34 @@ async def delete_unbound_sets(cluster: Cluster, namespace: str, service: str) ->
     """Delete a service's StatefulSets and claims when no claim was ever bound; give the names of what is gone.
 
     Volumes that never came to be hold no data, and the templates of claims cannot be changed in place: this is how a
-    wrong storage class is mended. One bound claim, and nothing is touched.
+    wrong storage class is mended. One bound claim, and nothing is touched; one that is bound meanwhile stays.
     """
     labels = f"app.kubernetes.io/name={service}"
     claims = await cluster.list(CLAIM, namespace, labels=labels)
-    if not claims or any(claim.get("spec", {}).get("volumeName") for claim in claims):
+    if not claims or any(map(_is_bound, claims)):
         return []
     gone = []
-    for resource in (STATEFUL_SET, CLAIM):
-        for thing in await cluster.list(resource, namespace, labels=labels):
-            about = thing["metadata"]
-            await cluster.delete(resource, about["name"], namespace, uid=about["uid"])
-            gone.append(f"{resource.kind} {about['name']}")
-    return gone
+    for found in await cluster.list(STATEFUL_SET, namespace, labels=labels):
+        about = found["metadata"]
+        await cluster.delete(STATEFUL_SET, about["name"], namespace, uid=about["uid"])
+        gone.append(f"StatefulSet {about['name']}")
+    claims = [claim for claim in await cluster.list(CLAIM, namespace, labels=labels) if not _is_bound(claim)]
+    deleted = [claim["metadata"]["name"] for claim in claims if await _is_deleted_as_seen(cluster, claim)]
+    return gone + [f"PersistentVolumeClaim {name}" for name in deleted]
+
+
+def _is_bound(claim: KubeObject) -> bool:
+    return bool(claim.get("spec", {}).get("volumeName"))
+
+
+async def _is_deleted_as_seen(cluster: Cluster, claim: KubeObject) -> bool:
+    """Delete a claim, unless it has changed since: it may be bound by now."""
+    about = claim["metadata"]
+    try:
+        await cluster.delete(CLAIM, about["name"], about["namespace"], version=about["resourceVersion"])
+    except ConflictError:
+        return False
+    return True
 
 
 async def apply_remedy(cluster: Cluster, proof: Evidence, wall_s: float) -> None:

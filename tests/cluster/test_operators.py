@@ -9,12 +9,15 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 
+from kolla_k8s.orchestrate.lease import DURATION_S
 from tests.cluster.kills import Golden, mended
 from tests.cluster.proxy import Asked, Moment
-from tests.cluster.world import World, ended, note
+from tests.cluster.results import known, note
+from tests.cluster.world import Cloud, Ended, World, ended
 
 pytestmark = [pytest.mark.cluster, pytest.mark.helm, pytest.mark.faults, pytest.mark.timeout(400)]
 OPERATORS = 5
@@ -45,14 +48,19 @@ def _writes(made: World, namespace: str) -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("race", range(RACES))
-async def test_one_of_five_operators_writes_and_the_others_learn_who(
-    made: World,
-    golden: Golden,
-    race: int,
-) -> None:
+async def test_one_of_five_operators_writes_and_the_others_learn_who(made: World, golden: Golden, race: int) -> None:
     """
-    The winner is held up at helm's first request until the losers have been told.
+    The winner is held up at helm's first request until the losers have been told; they do not wait for its Lease.
     """
+    found = known("race", number=race) or await _raced(made, golden, race)
+
+    assert [] == found["problems"]
+    assert [0] + [4] * (OPERATORS - 1) == found["codes"]
+    assert 1 == len(found["wrote"])
+    assert found["told_in_leases"] < 0.5
+
+
+async def _raced(made: World, golden: Golden, race: int) -> dict[str, Any]:
     async with made.cloud() as cloud, AsyncExitStack() as proxies:
         are_told = asyncio.Event()
 
@@ -66,29 +74,43 @@ async def test_one_of_five_operators_writes_and_the_others_learn_who(
             proxy = await proxies.enter_async_context(made.proxy(cloud.folder / who, who=who))
             proxy.hook = hold_up
             runs.append(await cloud.start(kubeconfig=proxy.kubeconfig))
+        began_s = time.monotonic()
         endings = [asyncio.create_task(ended(run)) for run in runs]
+        told_s = 0.0
         for count, over in enumerate(asyncio.as_completed(endings), start=1):
             await over
             if count == OPERATORS - 1:
+                told_s = time.monotonic() - began_s
                 are_told.set()
         ends = [ending.result() for ending in endings]
-        (winner,) = [place for place, end in enumerate(ends) if end.code == 0]
-        problems: list[str] = []
+        problems = _misled(ends, [run.pid for run in runs])
         await mended(cloud, golden, await cloud.claims(), problems)
-        wrote = writers(made, cloud.name) - {"operator"}
+        wrote = sorted(writers(made, cloud.name) - {"operator"})
+    problems += [f"{who} wrote, and did not hold the cloud" for who in wrote if ends[int(who[-1])].code]
+    facts = {"codes": sorted(end.code for end in ends), "wrote": wrote, "told_in_leases": round(told_s / DURATION_S, 2)}
+    return note("race", {"number": race}, problems, **facts)
 
-    note("race", number=race, codes=sorted(end.code for end in ends), wrote=sorted(wrote))
-    losers = [end for place, end in enumerate(ends) if place != winner]
-    assert [4] * (OPERATORS - 1) == [end.code for end in losers]
-    assert [] == [end.stderr for end in losers if f":{runs[winner].pid}:" not in end.stderr]
-    assert {f"operator-{winner}"} == wrote
-    assert [] == problems
+
+def _misled(ends: list[Ended], pids: list[int]) -> list[str]:
+    """What losers said that does not name the winner."""
+    winners = [f":{pid}:" for pid, end in zip(pids, ends, strict=True) if end.code == 0]
+    return [end.stderr for end in ends if end.code and not any(winner in end.stderr for winner in winners)]
 
 
 async def test_holder_that_was_stopped_for_a_minute_does_not_write_again(made: World, golden: Golden) -> None:
     """
-    Another takes the cloud over when the Lease has run out; the first learns it when it goes on.
+    Another takes the cloud over within one and a half times the Lease's duration, and what a run needs to ask for it;
+    the first learns it when it goes on.
     """
+    found = known("stopped") or await _stopped(made, golden)
+
+    assert [] == found["problems"]
+    assert 4 == found["code"]
+    assert 0 == found["writes_afterwards"]
+    assert found["taken_over_after_s"] <= 1.5 * DURATION_S + 2 * found["longest_refusal_s"]
+
+
+async def _stopped(made: World, golden: Golden) -> dict[str, Any]:
     async with made.cloud() as cloud, made.proxy(cloud.folder / "stopped", who="stopped") as proxy:
         is_stopped = asyncio.Event()
 
@@ -100,21 +122,34 @@ async def test_holder_that_was_stopped_for_a_minute_does_not_write_again(made: W
         proxy.hook = stop
         run = await cloud.start(kubeconfig=proxy.kubeconfig)
         await is_stopped.wait()
-        began = taken = time.monotonic()
-        while (done := await cloud.install()).code == 4:
-            assert f":{run.pid}:" in done.stderr
-            taken = time.monotonic()
-        while time.monotonic() - began < STOPPED_S:
+        began_s = time.monotonic()
+        taken_s, refusals_s, problems = await _taken_over(cloud, run.pid)
+        while time.monotonic() - began_s < STOPPED_S:
             await cloud.install()
         before = len(writes(made, cloud.name, "stopped"))
         run.send_signal(signal.SIGCONT)
         end = await ended(run)
         after = len(writes(made, cloud.name, "stopped"))
-        problems: list[str] = []
         await mended(cloud, golden, await cloud.claims(), problems)
+    facts = {"taken_over_after_s": round(taken_s - began_s, 1), "longest_refusal_s": round(max(refusals_s), 1)}
+    return note("stopped", {}, problems, code=end.code, writes_afterwards=after - before, **facts)
 
-    assert 0 == done.code, done.stderr
-    note("stopped", taken_over_after_s=round(taken - began, 1), code=end.code, writes_afterwards=after - before)
-    assert 4 == end.code, end.stderr
-    assert before == after
-    assert [] == problems
+
+async def _taken_over(cloud: Cloud, pid: int) -> tuple[float, list[float], list[str]]:
+    """Repeat the command until it is not refused: when it took the Lease, how long refusals took, what was wrong."""
+    taken_s: list[float] = []
+
+    async def see(moment: Moment, asked: Asked) -> None:
+        if moment is Moment.BEFORE and (asked.verb, asked.resource) == ("update", "leases"):
+            taken_s.append(time.monotonic())
+
+    cloud.proxy.hook = see
+    refusals_s, problems = [0.0], []
+    began_s = time.monotonic()
+    while (done := await cloud.install()).code == 4:
+        refusals_s.append(time.monotonic() - began_s)
+        problems += [] if f":{pid}:" in done.stderr else [done.stderr]
+        began_s = time.monotonic()
+    if done.code:
+        problems.append(f"exit {done.code}: {done.stderr.strip()}")
+    return taken_s[0], refusals_s, problems

@@ -192,13 +192,6 @@ async def ended(run: asyncio.subprocess.Process) -> Ended:
     return Ended(run.returncode, stdout.decode(), stderr.decode())
 
 
-def note(kind: str, **facts: Any) -> None:
-    """Append what a test found to the file of results, where one is named."""
-    if file := os.environ.get("FAULT_RESULTS"):
-        with Path(file).open("a", encoding="utf-8") as out:
-            out.write(json.dumps({"kind": kind, **facts}) + "\n")
-
-
 def helms_with(folder: Path) -> list[int]:
     """Ids of helm processes whose kubeconfig lies in a folder."""
     helm, mark = program("helm"), f"KUBECONFIG={folder}/".encode()

@@ -216,6 +216,22 @@ async def test_delete_asks_for_the_uid(cluster: Cluster, space: str) -> None:
     assert await cluster.get(CONFIG_MAPS, "one", space) is None
 
 
+async def test_delete_asks_for_the_version(cluster: Cluster, space: str) -> None:
+    """
+    What has changed since it was looked at stays.
+    """
+    made = await cluster.create(CONFIG_MAPS, config_map(), space)
+    old = made["metadata"]["resourceVersion"]
+    new = (await cluster.patch(CONFIG_MAPS, "one", {"data": {"b": "2"}}, space))["metadata"]["resourceVersion"]
+    with pytest.raises(ConflictError):
+        await cluster.delete(CONFIG_MAPS, "one", space, version=old)
+    survived = await cluster.get(CONFIG_MAPS, "one", space)
+    await cluster.delete(CONFIG_MAPS, "one", space, version=new)
+
+    assert survived is not None
+    assert await cluster.get(CONFIG_MAPS, "one", space) is None
+
+
 async def test_finalizer_holds_a_deleted_object(cluster: Cluster, space: str) -> None:
     """
     What has a finalizer only says that it goes, until the finalizer is taken off.

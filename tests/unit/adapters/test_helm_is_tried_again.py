@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from kolla_k8s.adapters.patience import TRIES, HeldCluster, PatientHelm
+from kolla_k8s.adapters.patience import TRIES, PatientHelm
 from kolla_k8s.adapters.releases import releases
+from kolla_k8s.adapters.wire import OUTAGE_S
 from kolla_k8s.adapters.words import HelmError, UnreachableError
 from kolla_k8s.errors import HeldError
 from kolla_k8s.model.plan import HelmRequest
-from kolla_k8s.orchestrate.kinds import CONFIG_MAP
 from kolla_k8s.orchestrate.lease import FENCE_S, Hold
-from kolla_k8s.ports import Command, KubeObject
+from kolla_k8s.ports import KubeObject
 from tests.fakes import FakeCluster, FakeHelm
 from tests.unit.orchestrate.virtual import VirtualClock, run
 
@@ -85,45 +85,6 @@ def test_doubt_breaks_helm_off_and_it_goes_on_when_the_hold_is_sure() -> None:
     assert 61 <= ended_s < 65
 
 
-@pytest.mark.parametrize("verb", ["create", "replace", "patch", "delete", "exec"])
-def test_cluster_is_changed_only_while_the_hold_is_sure(verb: str) -> None:
-    """
-    Reading goes on in doubt; a change waits, and a lost hold refuses it.
-    """
-
-    async def work() -> tuple[list[str], list[str], type[BaseException] | None]:
-        cluster, clock = FakeCluster(), VirtualClock()
-        mine = Hold(clock)
-        held = HeldCluster(cluster, mine)
-        item = cluster.put(CONFIG_MAP, {"metadata": {"name": "a"}}, "openstack")
-        asked = {
-            "create": lambda: held.create(CONFIG_MAP, {"metadata": {"name": "b"}}, "openstack"),
-            "replace": lambda: held.replace(CONFIG_MAP, item, "openstack"),
-            "patch": lambda: held.patch(CONFIG_MAP, "a", {"data": {"x": "y"}}, "openstack"),
-            "delete": lambda: held.delete(CONFIG_MAP, "a", "openstack"),
-            "exec": lambda: held.exec("openstack", "p", "c", Command(["true"])),
-        }[verb]
-        changing = asyncio.ensure_future(asked())
-        await held.list(CONFIG_MAP, "openstack")
-        await clock.sleep(50)
-        in_doubt = [request.verb for request in cluster.requests]
-        mine.renew(clock.monotonic())
-        await changing
-        afterwards = [request.verb for request in cluster.requests]
-        mine.lose()
-        try:
-            await asked()
-        except HeldError as error:
-            return in_doubt, afterwards, type(error)
-        return in_doubt, afterwards, None
-
-    in_doubt, afterwards, refused = run(work())
-
-    assert ["list"] == in_doubt
-    assert ["list", {"replace": "update"}.get(verb, verb)] == afterwards
-    assert HeldError is refused
-
-
 def test_end_that_helm_could_not_record_is_tried_again() -> None:
     """
     Helm says that all is done; the record of the release still says that it goes on.
@@ -182,6 +143,25 @@ def test_api_that_stays_away_ends_the_tries() -> None:
     assert TRIES == run(work())
 
 
+def test_helm_that_hangs_each_time_is_not_tried_for_longer_than_an_outage() -> None:
+    """
+    Each try may take minutes: the time counts, not only the tries.
+    """
+
+    async def work() -> tuple[int, float]:
+        cluster, clock = FakeCluster(), VirtualClock()
+        helm = Shaky(cluster, *[GONE] * 100)
+        helm.takes_s = 180.0
+        with pytest.raises(UnreachableError):
+            await PatientHelm(helm, cluster, clock, asyncio.Event(), sure()).upgrade_install(REQUEST)
+        return helm.tries, clock.monotonic()
+
+    tries, ended_s = run(work())
+
+    assert 3 == tries
+    assert ended_s < 180 + OUTAGE_S + 180
+
+
 def test_refusal_is_not_tried_again() -> None:
     """
     Repeating it changes nothing.
@@ -206,13 +186,26 @@ def test_stopped_run_tries_no_more() -> None:
         cluster, stop, clock = FakeCluster(), asyncio.Event(), VirtualClock()
         helm = Shaky(cluster, GONE, GONE)
         trying = asyncio.ensure_future(PatientHelm(helm, cluster, clock, stop, sure()).upgrade_install(REQUEST))
-        await clock.sleep(1.5)
+        await clock.sleep(1.3)
         stop.set()
         with pytest.raises(UnreachableError):
             await trying
         return helm.tries, clock.monotonic()
 
-    assert (1, 1.5) == run(work())
+    assert (1, 1.3) == run(work())
+
+
+def test_two_runs_do_not_try_again_at_the_same_moments() -> None:
+    """
+    An API that has just come back is not met by all at once.
+    """
+
+    async def work() -> float:
+        cluster, clock = FakeCluster(), VirtualClock()
+        await PatientHelm(Shaky(cluster, GONE), cluster, clock, asyncio.Event(), sure()).upgrade_install(REQUEST)
+        return clock.monotonic()
+
+    assert 5 == len({run(work()) for _ in range(5)})
 
 
 @pytest.mark.parametrize("verb", ["manifest", "uninstall", "template", "version"])

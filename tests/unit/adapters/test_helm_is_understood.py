@@ -7,19 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from kolla_k8s.adapters.helm import HelmProgram, Runner, environment
+from kolla_k8s.adapters.helm import LIMIT_S, HelmProgram, Runner, environment
+from kolla_k8s.adapters.process import RUN, identity
 from kolla_k8s.adapters.words import HelmError, PendingError, UnreachableError, explained
 from kolla_k8s.errors import ConflictError, OutsideError, RefusedError
 from kolla_k8s.model.plan import HelmRequest
 from kolla_k8s.redact import Redactor
 
 
-def a_helm(folder: Path, script: str) -> HelmProgram:
+def a_helm(folder: Path, script: str, *, limit_s: float = LIMIT_S) -> HelmProgram:
     """A helm that is this shell script."""
     program = folder / "helm"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
-    return HelmProgram(Runner(str(program), "/the/config", "the-context", folder / "home"), Redactor(["hunter2!"]))
+    runner = Runner(str(program), "/the/config", "the-context", folder / "home")
+    return HelmProgram(runner, Redactor(["hunter2!"]), limit_s=limit_s)
 
 
 def request(**values: object) -> HelmRequest:
@@ -51,6 +53,25 @@ async def test_program_that_is_no_helm_is_refused(tmp_path: Path) -> None:
     """
     with pytest.raises(OutsideError, match='helm: says "usage: helm" when asked for its version'):
         await a_helm(tmp_path, "echo usage: helm").version()
+
+
+async def test_helm_bears_the_name_of_its_run(tmp_path: Path) -> None:
+    """
+    Whoever finds the run dead can see that its helm still works.
+    """
+    said = await a_helm(tmp_path, f"echo ${RUN}").run([])
+
+    assert identity() == said.strip()
+
+
+async def test_helm_that_hangs_is_ended_and_may_be_tried_again(tmp_path: Path) -> None:
+    """
+    It waits for a connection that was taken and is never answered; by itself it would wait for ever.
+    """
+    hanging = a_helm(tmp_path, "exec sleep 1000", limit_s=0.3)
+
+    with pytest.raises(UnreachableError, match=r"keystone: helm did not end within 0\.3 s; run the same command again"):
+        await hanging.upgrade_install(request())
 
 
 async def test_missing_helm_says_how_to_get_it(tmp_path: Path) -> None:
@@ -167,6 +188,27 @@ def test_words_of_helm_have_a_class(said: str, kind: type[OutsideError]) -> None
 
     assert kind is type(error)
     assert str(error).startswith(f"keystone: {said}; ")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        'create: Secret "sh.helm.release.v1.x.v7" is invalid: data: Too long: must have at most 1048576 bytes',
+        'create: Secret "sh.helm.release.v1.x.v7" is invalid: data: Too long: may not be more than 1048576 bytes',
+        "create: failed to create: Request entity too large: limit is 3145728",
+        "create: failed to create: etcdserver: request is too large",
+        "rpc error: code = ResourceExhausted desc = trying to send message larger than max (2100000 vs. 2097152)",
+        "create: failed to create: status code 413 but did not return more information (post secrets)",
+    ],
+)
+def test_release_that_is_too_large_says_what_to_make_smaller(said: str) -> None:
+    """
+    It does not pass by itself, and what helm names is a Secret that no file of the operator knows.
+    """
+    error = explained("keystone", f"Error: UPGRADE FAILED: {said}")
+
+    assert RefusedError is type(error)
+    assert "chart and values of a release may have 1 MiB in all, packed: make" in str(error)
 
 
 def test_silence_of_helm_is_told() -> None:

@@ -5,14 +5,26 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from kolla_k8s.adapters.releases import SECRETS, releases, unlock
-from kolla_k8s.errors import ConflictError
+from kolla_k8s.adapters.releases import SECRETS, failed, releases, unlock
+from kolla_k8s.errors import ConflictError, OutsideError
 from kolla_k8s.ports import Release
 from tests.fakes import FakeCluster, Request
+
+WORDS = json.dumps({"name": "a", "info": {"status": "pending-install", "notes": "kept"}, "chart": {"kept": True}})
+LAYERS = {
+    "json": lambda text: base64.b64encode(gzip.compress(text, mtime=0)),
+    "gzip": base64.b64encode,
+    "base64": bytes,
+}
+TEXTS = {"json": WORDS.encode(), "gzip": gzip.compress(WORDS.encode(), mtime=0)}
+TEXTS["base64"] = base64.b64encode(TEXTS["gzip"])
 
 
 def put(cluster: FakeCluster, name: str, version: str, status: str, **labels: str) -> None:
@@ -83,3 +95,26 @@ async def test_helm_that_is_alive_after_all_wins() -> None:
         await unlock(cluster, Release("keystone", "openstack", "pending-upgrade", 3))
 
     assert "deployed" == (await releases(cluster, "openstack"))["keystone"].status
+
+
+@given(st.sampled_from(sorted(LAYERS)), st.integers(min_value=0), st.integers(min_value=1, max_value=255))
+def test_record_with_one_wrong_byte_is_mended_or_told(layer: str, place: int, change: int) -> None:
+    """
+    Wherever the byte is, in the text, its packing or its spelling: no error is raised but our own.
+    """
+    text = bytearray(TEXTS[layer])
+    text[place % len(text)] ^= change
+    record = {"metadata": {"name": "r"}, "data": {"release": base64.b64encode(LAYERS[layer](bytes(text))).decode()}}
+    with suppress(OutsideError):
+        record = failed(record)
+
+        assert "failed" == record["metadata"]["labels"]["status"]
+
+
+@pytest.mark.parametrize("data", [None, {}, {"release": None}, {"release": "bm90IGJhc2U2NA=="}])
+def test_record_without_a_release_is_told(data: Any) -> None:
+    """
+    An install unlocks every release first: a broken one must not end it without a word of what to do.
+    """
+    with pytest.raises(OutsideError, match=r"r: the release record cannot be read: .*; delete Secret r and run"):
+        failed({"metadata": {"name": "r"}, "data": data})

@@ -56,6 +56,17 @@ async def test_server_says_when_to_come_back(stage: Stage) -> None:
     assert 17 <= stage.clock.monotonic() < 18
 
 
+async def test_server_that_asks_for_too_long_a_pause_is_told_at_once(stage: Stage) -> None:
+    """
+    A day is beyond every budget: whoever asks learns it now.
+    """
+    stage.script.replies = [refuses(429, "slow down", Retry_After="86400"), says(MINE)]
+    with pytest.raises(OutsideError, match="answered 429: slow down; it asks for a pause of 86400 s"):
+        await stage.cluster.get(CONFIG_MAPS, "one", "s")
+
+    assert 0 == stage.clock.monotonic()
+
+
 async def test_full_etcd_is_no_outage(stage: Stage) -> None:
     """
     What does not pass by itself is said at once.
@@ -63,6 +74,16 @@ async def test_full_etcd_is_no_outage(stage: Stage) -> None:
     stage.script.replies = [refuses(500, "etcdserver: mvcc: database space exceeded")]
 
     with pytest.raises(OutsideError, match="etcd is full: compact"):
+        await stage.cluster.replace(CONFIG_MAPS, OLD, "s")
+
+
+async def test_object_that_is_too_large_is_no_outage(stage: Stage) -> None:
+    """
+    It will not be smaller in five minutes.
+    """
+    stage.script.replies = [refuses(500, "etcdserver: request is too large")]
+
+    with pytest.raises(OutsideError, match="update configmaps: etcdserver: request is too large"):
         await stage.cluster.replace(CONFIG_MAPS, OLD, "s")
 
 
@@ -107,6 +128,39 @@ async def test_lost_create_that_was_not_done_is_sent_again(stage: Stage) -> None
 
     assert MINE == await stage.cluster.create(CONFIG_MAPS, WANTED, "s")
     assert ["POST", "GET", "POST"] == methods(stage)
+
+
+async def test_lost_create_that_came_late_is_ours(stage: Stage) -> None:
+    """
+    The name was free when it was looked up; then the first request arrived after all, and the second found it.
+    """
+    late = [hangs_up, refuses(404, "not found"), refuses(409, "exists", "AlreadyExists"), says(MINE)]
+    stage.script.replies = late
+
+    assert MINE == await stage.cluster.create(CONFIG_MAPS, WANTED, "s")
+    assert ["POST", "GET", "POST", "GET"] == methods(stage)
+
+
+@pytest.mark.parametrize("there", [says({**MINE, "data": {"a": "other"}}), refuses(404, "not found")])
+async def test_repeated_create_that_met_another_is_refused(stage: Stage, there: Any) -> None:
+    """
+    What is there is not what was asked for, or has gone again.
+    """
+    taken = refuses(409, "exists", "AlreadyExists")
+    stage.script.replies = [hangs_up, refuses(404, "not found"), taken, there]
+
+    with pytest.raises(AlreadyExistsError):
+        await stage.cluster.create(CONFIG_MAPS, WANTED, "s")
+
+
+async def test_create_that_was_sent_once_is_not_mistaken_for_anothers(stage: Stage) -> None:
+    """
+    Nothing of ours was lost: the name is taken, even by its like.
+    """
+    stage.script.replies = [refuses(409, "exists", "AlreadyExists"), says(MINE)]
+
+    with pytest.raises(AlreadyExistsError):
+        await stage.cluster.create(CONFIG_MAPS, WANTED, "s")
 
 
 async def test_lost_create_finds_what_another_made(stage: Stage) -> None:

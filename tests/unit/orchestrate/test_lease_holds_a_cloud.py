@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from kolla_k8s.errors import HeldError, OutsideError
-from kolla_k8s.orchestrate.lease import DURATION_S, FENCE_S, HEARTBEAT_S, LEASES, OUTAGE_S, Claim, Holder, hold, unlock
+from kolla_k8s.orchestrate.lease import (
+    DURATION_S,
+    FENCE_S,
+    HEARTBEAT_S,
+    LEASES,
+    OUTAGE_S,
+    Claim,
+    Fate,
+    Holder,
+    hold,
+    unlock,
+)
 from kolla_k8s.ports import Clock
 from tests.fakes import FakeClock, FakeCluster, Request, SkewedClock
 
@@ -120,6 +132,21 @@ async def test_dead_holder_is_named_as_long_as_it_could_live(cluster: FakeCluste
 
     with pytest.raises(HeldError, match="last seen 5 s ago"):
         await hold(cluster, clock, BOB).__aenter__()
+
+
+async def test_who_asks_again_and_again_takes_over_from_the_dead_soon(cluster: FakeCluster, clock: FakeClock) -> None:
+    """
+    Within one and a half times the Lease's duration: once a heartbeat is missing, the next run watches.
+    """
+    await leave_dead(cluster, clock, claim())
+    died_s, taken_s = clock.monotonic(), None
+    while taken_s is None:
+        await clock.sleep(1)
+        with suppress(HeldError):
+            async with hold(cluster, clock, BOB):
+                taken_s = clock.monotonic()
+
+    assert taken_s - died_s <= 1.5 * DURATION_S + 1
 
 
 async def test_label_does_not_keep_a_dead_holder_alive(cluster: FakeCluster, clock: FakeClock) -> None:
@@ -402,10 +429,48 @@ async def test_holder_known_to_be_gone_is_not_waited_for(cluster: FakeCluster, c
     await leave_dead(cluster, clock, claim())
     began_s = clock.monotonic()
 
-    async with hold(cluster, clock, Claim("sky", "openstack", BOB.holder, lambda who: who == "ann@a:1:x")):
+    async with hold(cluster, clock, heir(clock, ends_s=0.0)):
         assert BOB.holder.identity == holder(cluster)
 
     assert 1 > clock.monotonic() - began_s
+
+
+async def test_helm_of_a_dead_run_is_waited_for(cluster: FakeCluster, clock: FakeClock) -> None:
+    """
+    As long as it works, it may change anything.
+    """
+    await leave_dead(cluster, clock, claim())
+    began_s = clock.monotonic()
+
+    async with hold(cluster, clock, heir(clock, ends_s=began_s + 7)):
+        assert 7 <= clock.monotonic() - began_s < 9
+
+
+@pytest.mark.parametrize("silent_s", [0.0, 3600.0])
+async def test_helm_of_a_dead_run_that_does_not_end_keeps_the_cloud(
+    cluster: FakeCluster, clock: FakeClock, silent_s: float
+) -> None:
+    """
+    However old the last sign of its run is.
+    """
+    await leave_dead(cluster, clock, claim())
+    await clock.sleep(silent_s)
+    began_s = clock.monotonic()
+    with pytest.raises(HeldError, match=r"held by ann@a:1:x .*; helm of it still works here, end it and repeat"):
+        await hold(cluster, clock, heir(clock, ends_s=1e9)).__aenter__()
+
+    assert DURATION_S <= clock.monotonic() - began_s <= DURATION_S + 2
+
+
+def heir(clock: FakeClock, *, ends_s: float) -> Claim:
+    """A claim of who knows that ann's run is dead, and that her helm ends then."""
+
+    def fate(who: str) -> Fate:
+        if who != "ann@a:1:x":
+            return Fate.UNKNOWN
+        return Fate.GONE if clock.monotonic() >= ends_s else Fate.ENDING
+
+    return Claim("sky", "openstack", BOB.holder, fate)
 
 
 async def test_unlock_takes_a_cloud_from_the_dead_only(cluster: FakeCluster, clock: FakeClock) -> None:
@@ -422,14 +487,30 @@ async def test_unlock_takes_a_cloud_from_the_dead_only(cluster: FakeCluster, clo
     assert ("ann@a:1:x", "", "") == (forced, again, holder(cluster))
 
 
-async def test_unlock_takes_a_cloud_that_was_silent_for_long(cluster: FakeCluster, clock: FakeClock) -> None:
+async def test_unlock_takes_a_cloud_that_does_not_move(cluster: FakeCluster, clock: FakeClock) -> None:
     """
-    Without force.
+    Without force, when it has stood still before our eyes.
     """
     await leave_dead(cluster, clock, claim())
     await clock.sleep(DURATION_S + 1)
+    began_s = clock.monotonic()
 
     assert "ann@a:1:x" == await unlock(cluster, clock, BOB)
+    assert DURATION_S <= clock.monotonic() - began_s <= DURATION_S + 2
+
+
+@pytest.mark.parametrize("ahead_s", [-600.0, 600.0])
+async def test_unlock_by_a_wrong_clock_takes_no_cloud_from_the_living(
+    cluster: FakeCluster, clock: FakeClock, ahead_s: float
+) -> None:
+    """
+    The Lease looks old, and moves.
+    """
+    async with hold(cluster, clock, claim()) as mine:
+        with pytest.raises(HeldError, match="held by ann@a:1:x"):
+            await unlock(cluster, SkewedClock(clock, ahead_s), BOB)
+
+        assert not mine.lost.is_set()
 
 
 async def test_hold_is_sure_again_after_a_long_outage(cluster: FakeCluster, clock: FakeClock) -> None:
@@ -476,3 +557,44 @@ async def test_outage_without_end_ends_the_hold(cluster: FakeCluster, clock: Fak
         await mine.lost.wait()
 
         assert OUTAGE_S <= clock.monotonic() < OUTAGE_S + 2 * HEARTBEAT_S
+
+
+class SuspendedClock(SkewedClock):
+    """The same time on a machine that can be suspended: what sleeps on it then sleeps longer."""
+
+    suspended_s = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.suspended_s
+
+
+async def test_machine_that_wakes_up_doubts_its_hold_at_once(cluster: FakeCluster, clock: FakeClock) -> None:
+    """
+    Helm is broken off before it writes much, and goes on when nobody has taken the cloud meanwhile.
+    """
+    mine_own = SuspendedClock(clock, 0.0)
+    async with hold(cluster, mine_own, claim()) as mine:
+        doubting = asyncio.ensure_future(mine.doubt())
+        await clock.sleep(1)
+        mine_own.suspended_s = 3600.0
+        await doubting
+        noticed_s = clock.monotonic()
+        await mine.sure()
+
+        assert noticed_s <= 2
+        assert clock.monotonic() <= HEARTBEAT_S
+
+
+async def test_heir_that_was_suspended_does_not_outlive_the_living(cluster: FakeCluster, clock: FakeClock) -> None:
+    """
+    It did not see that nothing moved: it saw nothing.
+    """
+    its_own = SuspendedClock(clock, 600.0)
+    async with hold(cluster, clock, claim()) as mine:
+        waiting = asyncio.ensure_future(hold(cluster, its_own, BOB).__aenter__())
+        await clock.sleep(1)
+        its_own.suspended_s = 3600.0
+        with pytest.raises(HeldError, match="held by ann"):
+            await waiting
+
+        assert not mine.lost.is_set()

@@ -124,6 +124,25 @@ def test_sets_that_may_hold_data_stay(claims):
     assert len(claims) == len(names(cluster, CLAIM))
 
 
+@pytest.mark.parametrize("deleted", ["statefulsets", "persistentvolumeclaims"])
+def test_claim_that_is_bound_meanwhile_stays(deleted):
+    """
+    Between our two looks, or between the second one and the deletion.
+    """
+    cluster = a_cluster(STATEFUL_SET, of("nova", stateful_set("nova")))
+    cluster.put(CLAIM, of("nova", claim("data-nova-0")))
+
+    def bind(request):
+        if ("delete", deleted) == (request.verb, request.plural):
+            cluster.put(CLAIM, of("nova", bound(claim("data-nova-0"))))
+
+    cluster.fail = bind
+    gone = run(delete_unbound_sets(cluster, OPENSTACK, "nova"))
+
+    assert ["StatefulSet nova"] == gone
+    assert ["data-nova-0"] == names(cluster, CLAIM)
+
+
 def proof_of(one, remedy):
     return Evidence(one, "source", "family", "reason", "message", "command", remedy=remedy)
 
