@@ -1,6 +1,7 @@
 """What only a person can decide: to start a cluster although members are lost, from the data of one that is there.
 
-Members report where their data end into a ConfigMap; the member that is named there starts the cluster alone, once.
+Members report where their data end into a ConfigMap; the member that is named there starts the cluster alone, once:
+what is said to one start of it does not count for the next.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ FORCE = "force-from"
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Where a stopped member's data end, as it said itself."""
+    """Where a stopped member's data end, as it said itself in one start (its life)."""
 
     pod: str
+    life: str
     uuid: str
     seqno: int
     is_empty: bool
@@ -35,7 +37,10 @@ async def reports(cluster: Cluster, namespace: str, pods: str) -> list[Report]:
     if record is None:
         raise OutsideError(f"ConfigMap {namespace}/{pods}-members", "is not there", "install the service first")
     told = {pod: json.loads(said) for pod, said in (record.get("data") or {}).items() if pod != FORCE}
-    return [Report(pod, one["uuid"], int(one["seqno"]), bool(one["empty"])) for pod, one in sorted(told.items())]
+    return [
+        Report(pod, one["life"], one["uuid"], int(one["seqno"]), bool(one["empty"]))
+        for pod, one in sorted(told.items())
+    ]
 
 
 async def force_from(cluster: Cluster, namespace: str, pods: str, pod: str) -> None:
@@ -48,4 +53,4 @@ async def force_from(cluster: Cluster, namespace: str, pods: str, pod: str) -> N
     if pod not in known or known[pod].is_empty:
         fit = ", ".join(name for name, report in known.items() if not report.is_empty) or "none yet"
         raise OutsideError(f"Pod {pod}", "is no stopped member that holds data", f"name one of: {fit}")
-    await cluster.patch(CONFIG_MAP, f"{pods}-members", {"data": {FORCE: pod}}, namespace)
+    await cluster.patch(CONFIG_MAP, f"{pods}-members", {"data": {FORCE: f"{pod}/{known[pod].life}"}}, namespace)

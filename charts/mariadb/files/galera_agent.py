@@ -14,10 +14,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from galera import DECISION, LEAVING, LEFT, ROOT, SHARED, STATE, STOP, USERS, WHY, get, put, say
 from galera_api import Kube, RefusedError, ask_peer, clock, family, now, server_state, sql, stop_server
 from galera_rules import (
+    FRESH_S,
     LEASE_S,
     LEAVE_S,
     View,
     astray,
+    forced,
     how_to_force,
     is_first,
     lease_step,
@@ -29,10 +31,9 @@ from galera_rules import (
 PORT = 4569
 TICK_S = {"waiting": 0.3, "starting": 0.3, "running": 1, "none": 0.3}
 RENEW_S = 2
-FRESH_S = 5
-"""How long what a peer said counts."""
 HINT_S = 60
 DOWN = {"is_up": False, "primary": False, "synced": False, "sees": []}
+FORCE = "force-from"
 NOTHING = {**DOWN, "phase": "none", "do": "", "leaving": False, "address": ""}
 """What is assumed of a word that an agent of another version does not say."""
 APPLIED = SHARED / "users-of"
@@ -90,7 +91,7 @@ class Agent:
         self.ticked = clock()
         self.said = ""
         self.joinable, self.lost, self.waited, self.left = Timer(), Timer(), Timer(), Timer()
-        self.outranked, self.astray = Timer(), Timer()
+        self.outranked, self.astray, self.told = Timer(), Timer(), Timer()
         self.lease_seen, self.renewed, self.is_writer = ("", clock()), 0.0, False
 
     def tick(self):
@@ -136,8 +137,8 @@ class Agent:
         if self.status["phase"] == "waiting":
             self.decide()
             return
-        self.waited.held_s(holds=False)
-        self.joinable.held_s(holds=False)
+        for timer in (self.waited, self.joinable, self.told):
+            timer.held_s(holds=False)
         if self.status["phase"] == "running":
             self.watch_over()
         self.watch_join()
@@ -158,7 +159,7 @@ class Agent:
             peers=self.peers.fresh(),
             life=state.get("life", ""),
             report=state.get("report", {}),
-            force=data.get("force-from", ""),
+            force=data.get(FORCE, ""),
             address=os.environ["POD_IP"],
         )
 
@@ -167,9 +168,10 @@ class Agent:
         members = self.kube.get("v1", f"configmaps/{self.name}-members")
         view = self.view(members)
         is_joinable = any(peer["synced"] for peer in view.peers.values())
-        step = next_step(view._replace(joinable_s=self.joinable.held_s(holds=is_joinable)))
+        told_s = self.told.held_s(holds=forced(view) == self.me)
+        step = next_step(view._replace(told_s=told_s, joinable_s=self.joinable.held_s(holds=is_joinable)))
         if step.do in {"join", "bootstrap"}:
-            self.take_back(members, view, step)
+            self.take_back(members, step)
             put(DECISION, {"life": view.life, "do": step.do, "addresses": step.addresses})
         elif step.do == "report":
             members.setdefault("data", {})[self.pod] = json.dumps(view.report)
@@ -182,12 +184,10 @@ class Agent:
         )
         self.tell(step.why + hint)
 
-    def take_back(self, members, view, step):
-        """Take the own report out before the server runs, and the key that forced it."""
+    def take_back(self, members, step):
+        """Take the own report out before the server runs, and what a person said while there was no cluster."""
         data = members.get("data") or {}
-        kept = {key: value for key, value in data.items() if key != self.pod}
-        if step.do == "bootstrap" and view.force:
-            kept.pop("force-from", None)
+        kept = {key: value for key, value in data.items() if key not in {self.pod, FORCE}}
         if kept != data or step.do == "bootstrap":
             self.kube.put("v1", f"configmaps/{self.name}-members", {**members, "data": kept})
 

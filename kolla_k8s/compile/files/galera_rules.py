@@ -15,6 +15,8 @@ LOST_S = 15
 """How long a server without a primary component is left alone when all others have stopped."""
 STUCK_S = 60
 """How long it is left alone when others run without one as well, or when they have one that it does not find."""
+FRESH_S = 5
+"""How long what a peer said counts."""
 LEASE_S = 6
 HANDBACK_S = 30
 """How long a member of a lower number has been fit before it gets the clients: an update then takes them last."""
@@ -36,6 +38,7 @@ class View(NamedTuple):
     report: dict = {}  # noqa: RUF012 - never changed
     force: str = ""
     address: str = ""
+    told_s: float = 0.0
     joinable_s: float = 0.0
     lost_s: float = 0.0
 
@@ -61,17 +64,34 @@ def next_step(view):
     primary = {number: peer for number, peer in view.others().items() if peer and peer["primary"]}
     if primary:
         return _join(view, primary)
-    if view.force in {view.of(view.me), f"{view.of(view.me)}/{view.life}"}:
-        return Step("bootstrap", "told to start the cluster from its own data")
     if view.reports.get(view.me) != view.report:
         return Step("report", "no member has a running cluster")
-    missing = [view.of(number) for number in range(view.count) if number not in view.reports]
     starting = [view.of(number) for number, peer in view.others().items() if peer and peer["phase"] == "starting"]
     if starting:
         return Step("wait", f"waiting for {', '.join(starting)}, which starts")
+    named = forced(view)
+    if named is not None:
+        return _obey(view, named)
+    missing = [view.of(number) for number in range(view.count) if number not in view.reports]
     if missing:
         return Step("wait", f"waiting for reports of {', '.join(missing)}: nobody starts a cluster before all have one")
     return elect(view)
+
+
+def forced(view):
+    """Number of the member that a person named, in the life that was meant; None when there is no such report."""
+    for number, report in view.reports.items():
+        if number < view.count and view.force in {view.of(number), f"{view.of(number)}/{report['life']}"}:
+            return number
+    return None
+
+
+def _obey(view, named):
+    if named != view.me:
+        return Step("wait", f"waiting for {view.of(named)}, which was told to start the cluster")
+    if view.told_s <= FRESH_S:
+        return Step("wait", "told to start the cluster: listening whether another member has one")
+    return Step("bootstrap", "told to start the cluster from its own data")
 
 
 def _join(view, primary):

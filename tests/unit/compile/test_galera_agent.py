@@ -21,6 +21,7 @@ UUID = "ef3d2fd2-e73e-11f1-a849-27dfa281742d"
 GRASTATE = "# GALERA saved state\nversion: 2.1\nuuid:    {}\nseqno:   {}\nsafe_to_bootstrap: 0\n"
 UP = {"is_up": True, "primary": True, "synced": True, "sees": []}
 CLAIMED = {"uuid": UUID, "seqno": 7, "empty": False, "whole": True}
+REPORT = json.dumps({"life": "a", **CLAIMED})
 
 
 def unasked():
@@ -213,6 +214,14 @@ def member(tmp_path, monkeypatch):
     return lambda number, api: Member(number, api, tmp_path, monkeypatch)
 
 
+@pytest.fixture
+def clock(monkeypatch):
+    """Time as the agent sees it: a list whose last entry is now."""
+    times = [1000.0]
+    monkeypatch.setattr(galera_agent, "clock", lambda: times[-1])
+    return times
+
+
 def test_one_of_three_starts_and_has_no_report_then(member):
     """
     All report, the newest starts: its report is gone before its server runs.
@@ -297,17 +306,40 @@ def test_server_is_a_child_that_can_be_killed(tmp_path, program, stop, code):
     assert code == subprocess.run([sys.executable, "-c", script], check=False, timeout=60).returncode
 
 
-def test_force_is_used_up(member):
-    """
-    The key is gone in the very write that lets the member start.
-    """
+def forced(member, number):
+    """A member that waits and is told to start the cluster, and the API."""
     api = Api(3)
-    api.objects["configmaps/mariadb-members"]["data"] = {"force-from": "mariadb-1", "mariadb-2": "{}"}
-    one = member(1, api)
+    api.objects["configmaps/mariadb-members"]["data"] = {"force-from": f"mariadb-{number}/a", "mariadb-2": REPORT}
+    one = member(number, api)
     one.wait_for_decision()
+    return one, api
+
+
+def test_force_is_used_up(member, clock):
+    """
+    The key is gone in the very write that lets the member start, once the others had time to say what they do.
+    """
+    one, api = forced(member, 1)
+    one.tick()
+    one.tick()
+    before = one.decision, api.reports()
+    clock.append(clock[-1] + 6)
     one.tick()
 
+    assert (None, {"force-from", "mariadb-1", "mariadb-2"}) == before
     assert "bootstrap" == one.decision
+    assert {"mariadb-2"} == api.reports()
+
+
+def test_force_is_used_up_by_joining(member):
+    """
+    Or it would make a second cluster at the member's next start.
+    """
+    one, api = forced(member, 1)
+    one.agent.peers.said = {0: {**galera_agent.NOTHING, **UP, "phase": "running", "address": "10.0.0.9"}}
+    one.tick()
+
+    assert "join" == one.decision
     assert {"mariadb-2"} == api.reports()
 
 
@@ -365,14 +397,6 @@ def test_report_is_json_that_everybody_reads(member):
 
     written = json.loads(api.objects["configmaps/mariadb-members"]["data"]["mariadb-0"])
     assert {"life": "a", **CLAIMED} == written
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    """Time as the agent sees it: a list whose last entry is now."""
-    times = [1000.0]
-    monkeypatch.setattr(galera_agent, "clock", lambda: times[-1])
-    return times
 
 
 def running(member, number, api):

@@ -94,21 +94,52 @@ def test_doubt_is_left_to_a_person(reports, words):
     assert words in steps[0].why
 
 
+TOLD = {"force": "mariadb-1/a", "reports": {1: report()}, "told_s": 6}
+
+
 @pytest.mark.parametrize("force", ["mariadb-1", "mariadb-1/a"])
 def test_forced_member_starts_alone(force):
     """
     The named one, in the named life, and no other.
     """
-    assert "bootstrap" == rules.next_step(view(1, force=force)).do
-    assert "report" == rules.next_step(view(0, force=force)).do
-    assert "report" == rules.next_step(view(1, force="mariadb-1/b")).do
+    assert "bootstrap" == rules.next_step(view(1, **{**TOLD, "force": force})).do
+    assert "report" == rules.next_step(view(0, **{**TOLD, "force": force})).do
+    assert "wait" == rules.next_step(view(1, **{**TOLD, "force": "mariadb-1/b"})).do
+
+
+@pytest.mark.parametrize("about", [{"told_s": 4}, {"peers": {0: peer("starting")}}])
+def test_forced_member_listens_first(about):
+    """
+    A member that makes the cluster already, or that may be heard of in a moment, comes before it.
+    """
+    assert "wait" == rules.next_step(view(1, **{**TOLD, **about})).do
+
+
+def test_forced_member_without_a_report_reports():
+    """
+    What it holds is known before it counts.
+    """
+    assert "report" == rules.next_step(view(1, **{**TOLD, "reports": {}})).do
+
+
+def test_nobody_else_starts_when_one_is_forced():
+    """
+    Not even when all have reported; a word to a life that has ended holds nobody back.
+    """
+    reports = {0: report(9), 1: report(), 2: report()}
+
+    assert ("wait", "waiting for mariadb-1, which was told to start the cluster") == rules.next_step(
+        view(0, reports=reports, force="mariadb-1/a")
+    )[:2]
+    assert "bootstrap" == rules.next_step(view(0, reports=reports, force="mariadb-1/b")).do
 
 
 def test_running_cluster_is_joined_even_when_forced():
     """
     A second cluster is never made beside one that works.
     """
-    step = rules.next_step(view(2, peers={0: SYNCED, 1: SYNCED}, force="mariadb-2"))
+    about = {"force": "mariadb-2", "reports": {2: report()}, "told_s": 6}
+    step = rules.next_step(view(2, peers={0: SYNCED, 1: SYNCED}, **about))
 
     assert ("join", ("10.0.0.9", "10.0.0.9")) == (step.do, step.addresses)
 

@@ -16,7 +16,7 @@ from tests.unit.orchestrate.virtual import run
 @pytest.fixture
 def cluster():
     found = FakeCluster()
-    told = {"uuid": "u", "seqno": 7, "empty": False}
+    told = {"life": "a", "uuid": "u", "seqno": 7, "empty": False}
     data = {"mariadb-0": json.dumps(told), "mariadb-1": json.dumps({**told, "seqno": -1, "empty": True})}
     found.put(CONFIG_MAP, {"metadata": {"name": "mariadb-members"}, "data": data}, "openstack")
     return found
@@ -26,19 +26,19 @@ def test_reports_say_where_data_end(cluster):
     """
     Of the members that are stopped.
     """
-    expected = [Report("mariadb-0", "u", 7, is_empty=False), Report("mariadb-1", "u", -1, is_empty=True)]
+    expected = [Report("mariadb-0", "a", "u", 7, is_empty=False), Report("mariadb-1", "a", "u", -1, is_empty=True)]
 
     assert expected == run(reports(cluster, "openstack", "mariadb"))
 
 
 def test_member_with_data_may_start_alone(cluster):
     """
-    The word its agent waits for, and the reports stay.
+    The word its agent waits for, to this start of it alone, and the reports stay.
     """
     run(force_from(cluster, "openstack", "mariadb", "mariadb-0"))
 
     data = cluster.peek(CONFIG_MAP, "mariadb-members", "openstack")["data"]
-    assert "mariadb-0" == data["force-from"]
+    assert "mariadb-0/a" == data["force-from"]
     assert {"mariadb-0", "mariadb-1", "force-from"} == set(data)
 
 
