@@ -34,6 +34,7 @@ RENEW_S = 2
 HINT_S = 60
 DOWN = {"is_up": False, "primary": False, "synced": False, "sees": []}
 FORCE = "force-from"
+STARTED = "kolla-k8s.io/started"
 NOTHING = {**DOWN, "phase": "none", "do": "", "leaving": False, "address": ""}
 """What is assumed of a word that an agent of another version does not say."""
 APPLIED = SHARED / "users-of"
@@ -171,7 +172,7 @@ class Agent:
         told_s = self.told.held_s(holds=forced(view) == self.me)
         step = next_step(view._replace(told_s=told_s, joinable_s=self.joinable.held_s(holds=is_joinable)))
         if step.do in {"join", "bootstrap"}:
-            self.take_back(members, step)
+            self.take_back(members, view.life)
             put(DECISION, {"life": view.life, "do": step.do, "addresses": step.addresses})
         elif step.do == "report":
             members.setdefault("data", {})[self.pod] = json.dumps(view.report)
@@ -184,12 +185,15 @@ class Agent:
         )
         self.tell(step.why + hint)
 
-    def take_back(self, members, step):
-        """Take the own report out before the server runs, and what a person said while there was no cluster."""
-        data = members.get("data") or {}
-        kept = {key: value for key, value in data.items() if key not in {self.pod, FORCE}}
-        if kept != data or step.do == "bootstrap":
-            self.kube.put("v1", f"configmaps/{self.name}-members", {**members, "data": kept})
+    def take_back(self, members, life):
+        """Take the own report out before the server runs, and what a person said while there was no cluster.
+
+        Something is written in any case: a report that is still on its way finds a newer version then.
+        """
+        kept = {key: value for key, value in (members.get("data") or {}).items() if key not in {self.pod, FORCE}}
+        about = members["metadata"]
+        about["annotations"] = {**(about.get("annotations") or {}), STARTED: f"{self.pod}/{life}"}
+        self.kube.put("v1", f"configmaps/{self.name}-members", {**members, "data": kept})
 
     def watch_over(self):
         """Set users once a start; stop a server that can find no cluster any more."""
