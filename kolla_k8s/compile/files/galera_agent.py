@@ -31,7 +31,8 @@ from galera_rules import (
 PORT = 4569
 TICK_S = {"waiting": 0.3, "starting": 0.3, "running": 1, "none": 0.3}
 RENEW_S = 2
-HINT_S = 60
+HINT_S = 180
+"""How long reports are waited for before the way out is named: a server that finds no cluster stops before that."""
 DOWN = {"is_up": False, "primary": False, "synced": False, "sees": []}
 FORCE = "force-from"
 STARTED = "kolla-k8s.io/started"

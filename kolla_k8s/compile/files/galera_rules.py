@@ -15,6 +15,8 @@ LOST_S = 15
 """How long a server without a primary component is left alone when all others have stopped."""
 STUCK_S = 60
 """How long it is left alone when others run without one as well, or when they have one that it does not find."""
+SILENT_S = 2 * STUCK_S
+"""How long it is left alone when nothing is known of another that may have one."""
 FRESH_S = 5
 """How long what a peer said counts."""
 LEASE_S = 6
@@ -149,8 +151,11 @@ def must_stop(view):
     running = [number for number in others if number not in view.reports]
     if not running:
         return "every other member has stopped" if view.lost_s >= LOST_S else ""
-    is_known = all(others[number] and others[number]["phase"] == "running" for number in running)
-    return "no member finds a cluster" if is_known and view.lost_s >= STUCK_S else ""
+    phases = {number: others[number]["phase"] if others[number] else "silent" for number in running}
+    if "starting" in phases.values():
+        return ""
+    is_known = all(phase == "running" for phase in phases.values())
+    return "no member finds a cluster" if view.lost_s >= (STUCK_S if is_known else SILENT_S) else ""
 
 
 def astray(view):
