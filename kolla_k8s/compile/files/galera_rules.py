@@ -1,7 +1,8 @@
 """What a member of a Galera cluster should do next, from what it knows: no file, no clock, no request.
 
-A *report* says where a stopped member's data end: ``{"life", "uuid", "seqno", "empty", "whole"}``. A member has one
-only while its server is proven not to run, so all reports together prove that no cluster runs anywhere.
+A *report* says where a stopped member's data end: ``{"life", "uuid", "seqno", "empty", "whole", "readable"}``. A member
+has one only while its server is proven not to run, so all reports together prove that no cluster runs anywhere. Data
+that are not whole were cut short by a state transfer, and are no loss, or cannot be read, and may be the newest.
 A *peer* is what another member's agent says of it, or None:
 ``{"phase", "do", "primary", "synced", "leaving", "address", "sees"}``.
 """
@@ -124,11 +125,16 @@ def elect(view):
     if len(lines) > 1:
         told = ", ".join(f"{view.of(n)} {r['uuid']}" for n, r in sorted(reports.items()) if not r["empty"])
         return Step("wait", f"members hold data of different clusters ({told}): {how_to_force(view)}")
+    unread = ", ".join(view.of(number) for number in sorted(reports) if not reports[number].get("readable", True))
+    if unread:
+        return Step(
+            "wait", f"{unread} cannot read its data, which may be the newest: see its log, or {how_to_force(view)}"
+        )
     whole = {number: report for number, report in reports.items() if report["whole"]}
     best = max(whole, key=lambda n: (not whole[n]["empty"], whole[n]["seqno"], -n), default=None)
     broken = ", ".join(view.of(number) for number in sorted(set(reports) - set(whole)))
     if best is None or (broken and whole[best]["empty"]):
-        return Step("wait", f"no member holds whole data (cut short or not readable: {broken}): restore a backup")
+        return Step("wait", f"no member holds whole data (cut short: {broken}): restore a backup")
     if best >= view.count:
         return Step("wait", f"{view.of(best)} holds newer data but is not wanted any more: {how_to_force(view)}")
     where = f"{whole[best]['uuid']}:{whole[best]['seqno']}"

@@ -74,6 +74,9 @@ def test_exactly_one_member_starts_the_cluster(reports, winner):
     assert {me: "bootstrap" if me == winner else "wait" for me in range(3)} == steps
 
 
+UNREADABLE = report(-1, rules.NIL, whole=False, readable=False)
+
+
 @pytest.mark.parametrize(
     ("reports", "words"),
     [
@@ -81,12 +84,13 @@ def test_exactly_one_member_starts_the_cluster(reports, winner):
         ({0: report(), 1: report(9, OTHER), 2: report()}, "different clusters"),
         ({0: report(), 1: report(-1, rules.NIL), 2: report()}, "different clusters"),
         ({0: empty(), 1: report(-1, rules.NIL, whole=False), 2: empty()}, "cut short"),
+        ({0: report(), 1: UNREADABLE, 2: report()}, "mariadb-1 cannot read its data"),
         ({0: report(1), 1: report(1), 2: report(1), 3: report(2)}, "mariadb-3 holds newer data"),
     ],
 )
 def test_doubt_is_left_to_a_person(reports, words):
     """
-    Missing, differing, broken or newer data elsewhere: nobody starts, and the reason is said.
+    Missing, differing, broken, unreadable or newer data elsewhere: nobody starts, and the reason is said.
     """
     steps = [rules.next_step(view(me, reports=reports)) for me in reports if me < 3]
 
@@ -120,6 +124,15 @@ def test_forced_member_without_a_report_reports():
     What it holds is known before it counts.
     """
     assert "report" == rules.next_step(view(1, **{**TOLD, "reports": {}})).do
+
+
+def test_forced_member_starts_although_another_cannot_read_its_data():
+    """
+    A person may give up what nobody can read.
+    """
+    about = {**TOLD, "reports": {0: UNREADABLE, 1: report(), 2: report()}}
+
+    assert "bootstrap" == rules.next_step(view(1, **about)).do
 
 
 def test_nobody_else_starts_when_one_is_forced():

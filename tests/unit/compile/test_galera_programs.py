@@ -61,11 +61,16 @@ def data(root):
 
 
 @contextmanager
-def running(root, word, **environment):
-    """A program of the member, ended with the block if it has not ended by itself."""
-    about = {"KOLLA_K8S_ROOT": str(root), "PATH": f"{root}/bin:{os.environ['PATH']}", **environment}
+def running(root, word, setting="", **environment):
+    """A program of the member, ended with the block if it has not ended by itself; ``setting`` is run before."""
+    about = {
+        "PYTHONPATH": str(FILES),
+        "KOLLA_K8S_ROOT": str(root),
+        "PATH": f"{root}/bin:{os.environ['PATH']}",
+        **environment,
+    }
     process = subprocess.Popen(
-        [sys.executable, str(FILES / "galera.py"), word],
+        [sys.executable, "-c", f"import galera\n{setting}\ngalera.main([{word!r}])"],
         env={**os.environ, **about},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -173,6 +178,7 @@ def test_transactions_that_nobody_decides_any_more_are_rolled_back(root):
 
     assert (UUID, 7) == (found["uuid"], found["seqno"])
     assert "transactions were prepared but never decided: rolling them back" in said
+    assert "--wsrep-start-position" not in called(root)[-1]
 
 
 def test_server_that_cannot_read_its_data_is_quoted(root):
@@ -186,6 +192,50 @@ def test_server_that_cannot_read_its_data_is_quoted(root):
 
     assert (False, False) == (found["whole"], found["empty"])
     assert "the server cannot read its data; its last words:\npage is corrupt" in said
+
+
+def test_rolled_back_member_gets_all_data_anew(root):
+    """
+    Others may have committed what it gave up, and no later start of it knows any more.
+    """
+    (data(root) / "mysql").mkdir()
+    (data(root) / "grastate.dat").write_text(GRASTATE.format(UUID, -1))
+    (data(root) / ".kolla-k8s-rolled-back").touch()
+    program(root, "mariadbd", f'echo "Recovered position: {UUID}:7"')
+
+    started(root, do="join", addresses=["10.0.0.1"])
+
+    assert "mariadbd --wsrep-cluster-address=gcomm://10.0.0.1" == called(root)[-1]
+    assert not (data(root) / "grastate.dat").exists()
+    assert (data(root) / ".kolla-k8s-rolled-back").exists()
+
+
+def test_rolled_back_member_that_makes_the_cluster_is_its_truth(root):
+    """
+    Nothing is left to be had from others.
+    """
+    (data(root) / "mysql").mkdir()
+    (data(root) / ".kolla-k8s-rolled-back").touch()
+    program(root, "mariadbd", f'echo "Recovered position: {UUID}:7"')
+
+    started(root, do="bootstrap")
+
+    assert called(root)[-1].endswith(f"--wsrep-start-position={UUID}:7")
+    assert not (data(root) / ".kolla-k8s-rolled-back").exists()
+
+
+def test_data_that_could_not_be_read_are_read_again(root):
+    """
+    In the same life: a full disk may have been emptied meanwhile.
+    """
+    (data(root) / "mysql").mkdir()
+    program(root, "mariadbd", f'test -e {root}/mended && echo "Recovered position: {UUID}:7"')
+    with running(root, "start", setting="galera.READ_AGAIN_S = 0.1"):
+        first = until(lambda: report(root))
+        (root / "mended").touch()
+        until(lambda: report(root)["whole"])
+
+    assert {**first, "uuid": UUID, "seqno": 7, "whole": True, "readable": True} == report(root)
 
 
 def test_member_says_what_its_agent_says_while_it_waits(root):
