@@ -2,7 +2,8 @@
 
 ``start`` runs in the server's container, which has no token; the agent (``galera_agent.py``) beside it has one. They
 talk through files in memory. Each start is a *life* of its own: a decision counts only for the life it names.
-``leave`` is the server's preStop: it returns when the agent has found another writer.
+``leave`` is the server's preStop: it returns when the agent has found another writer. ``part`` is asked before this
+member goes for good: it fails unless all that stay hold every row.
 """
 
 import json
@@ -17,7 +18,7 @@ import sys
 import time
 from pathlib import Path
 
-from galera_rules import LEAVE_S, NIL
+from galera_rules import LEAVE_S, NIL, lacking
 
 ROOT = Path(os.environ.get("KOLLA_K8S_ROOT", "/"))
 SHARED = ROOT / "run/galera"
@@ -30,6 +31,8 @@ INSTALLING = ".kolla-k8s-installing"
 ROLLED_BACK = ".kolla-k8s-rolled-back"
 """Transactions were given up here that others may have: only a full state transfer, which removes this, or being the
 one from which the cluster starts makes the data those of the cluster again."""
+PART_S = 60
+"""How long members that stay may take to be synced before one may go."""
 READ_AGAIN_S = 60
 """How long a member waits for a decision before it tries again to read its data: a full disk is emptied some day."""
 STALE = ("gvwstate.dat", "wsrep_sst.pid", "mysqld.sock")
@@ -228,12 +231,25 @@ def leave():
         time.sleep(0.2)
 
 
+def part(count):
+    """Return when the first ``count`` members are synced; end with what one lacks when that takes too long."""
+    import galera_api  # noqa: PLC0415 - a server that starts needs none of it
+
+    name, until = os.environ["POD_NAME"].rpartition("-")[0], time.monotonic() + PART_S
+    while why := lacking(name, {n: galera_api.ask_peer(galera_api.host_of(n)) for n in range(count)}):
+        if time.monotonic() >= until:
+            sys.exit(f"{why}, and would stay without rows that only this member may hold: bring it up first")
+        time.sleep(1)
+
+
 def main(words):
-    """``galera.py start|leave|agent``."""
+    """``galera.py start|leave|agent|part COUNT``."""
     if words == ["agent"]:
         import galera_agent  # noqa: PLC0415 - the server's container needs none of it
 
         galera_agent.main()
+    elif words[0] == "part":
+        part(int(words[1]))
     else:
         {"start": start, "leave": leave}[words[0]]()
 

@@ -11,8 +11,20 @@ import signal
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from galera import DECISION, LEAVING, LEFT, ROOT, SHARED, STATE, STOP, USERS, WHY, get, put, say
-from galera_api import Kube, RefusedError, ask_peer, clock, family, now, server_state, sql, stop_server
+from galera import DECISION, LEAVING, LEFT, SHARED, STATE, STOP, USERS, WHY, get, put, say
+from galera_api import (
+    PORT,
+    Kube,
+    RefusedError,
+    ask_peer,
+    clock,
+    family,
+    host_of,
+    now,
+    server_state,
+    sql,
+    stop_server,
+)
 from galera_rules import (
     FRESH_S,
     LEASE_S,
@@ -28,7 +40,6 @@ from galera_rules import (
     next_step,
 )
 
-PORT = 4569
 TICK_S = {"waiting": 0.3, "starting": 0.3, "running": 1, "none": 0.3}
 RENEW_S = 2
 HINT_S = 180
@@ -59,7 +70,7 @@ class Peers:
     def _ask(self, number):
         pause = threading.Event()
         while True:
-            answer = ask_peer(self.host_of(number), PORT)
+            answer = ask_peer(self.host_of(number))
             if answer is not None:
                 self.said[number] = (clock(), {**NOTHING, **answer})
             pause.wait(1)
@@ -325,11 +336,8 @@ def serve(agent):
 
 def main():
     """Work until the pod ends; a TERM lets the own server leave first."""
-    pod = json.loads((ROOT / "kolla-k8s/pod.json").read_text())
-    about = pod["hosts"][pod["service"]]
-    space = os.environ["POD_NAMESPACE"]
-    peers = Peers(lambda number: f"{about['pods']}-{number}.{about['peers']}.{space}.svc")
-    agent = Agent(Kube(), peers, about["pods"])
+    name = os.environ["POD_NAME"].rpartition("-")[0]
+    agent = Agent(Kube(), Peers(host_of), name)
     is_ended, ended, pause = threading.Event(), Timer(), threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: is_ended.set())
     serve(agent)

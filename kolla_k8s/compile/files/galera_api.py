@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 ROOT = Path(os.environ.get("KOLLA_K8S_ROOT", "/"))
+PORT = 4569
 TOKEN = ROOT / "run/kolla-k8s/token"
 ACCOUNT = ["--no-defaults", "--protocol=socket", "--socket=/run/mysqld/mysqld.sock", "--user=mysql"]
 STATUS = (
@@ -75,9 +76,16 @@ class Kube:
             self.connection = None
 
 
-def ask_peer(host, port):
+def host_of(number):
+    """Host name of a member's pod."""
+    pod = json.loads((ROOT / "kolla-k8s/pod.json").read_text())
+    about = pod["hosts"][pod["service"]]
+    return f"{about['pods']}-{number}.{about['peers']}.{os.environ['POD_NAMESPACE']}.svc"
+
+
+def ask_peer(host):
     """What another member's agent says; None when it does not answer within two seconds."""
-    connection = http.client.HTTPConnection(host, port, timeout=2)
+    connection = http.client.HTTPConnection(host, PORT, timeout=2)
     try:
         connection.request("GET", "/")
         return json.loads(connection.getresponse().read())

@@ -217,3 +217,13 @@ def may_leave(view, waited_s, *, is_writer):
         return False
     has_heir = any(peer["synced"] and not peer["leaving"] for _, peer in others)
     return not (is_writer and has_heir)
+
+
+def lacking(name, answers):
+    """Say which of the members that stay may lack rows, so that no other may go for good; empty when none does."""
+    for number, peer in answers.items():
+        if peer is None:
+            return f"{name}-{number} does not answer"
+        if peer["leaving"] or not peer["synced"]:
+            return f"{name}-{number} is not synced ({'leaving' if peer['leaving'] else peer['phase']})"
+    return ""

@@ -324,6 +324,23 @@ def test_members_leave_one_by_one_and_clients_first(me, peers, waited_s, is_writ
     assert may == rules.may_leave(view(me, peers=peers), waited_s, is_writer=is_writer)
 
 
+@pytest.mark.parametrize(
+    ("answers", "why"),
+    [
+        ({0: SYNCED}, ""),
+        ({0: SYNCED, 1: SYNCED}, ""),
+        ({0: SYNCED, 1: None}, "mariadb-1 does not answer"),
+        ({0: peer("waiting"), 1: SYNCED}, "mariadb-0 is not synced (waiting)"),
+        ({0: {**SYNCED, "leaving": True}}, "mariadb-0 is not synced (leaving)"),
+    ],
+)
+def test_members_go_for_good_only_when_those_that_stay_hold_everything(answers, why):
+    """
+    Or the rows that only those that go hold would go with them.
+    """
+    assert why == rules.lacking("mariadb", answers)
+
+
 def test_member_waits_for_one_that_starts():
     """
     It may be about to make the cluster.

@@ -70,7 +70,7 @@ def running(root, word, setting="", **environment):
         **environment,
     }
     process = subprocess.Popen(
-        [sys.executable, "-c", f"import galera\n{setting}\ngalera.main([{word!r}])"],
+        [sys.executable, "-c", f"import galera\n{setting}\ngalera.main({word.split()!r})"],
         env={**os.environ, **about},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -272,6 +272,47 @@ def test_server_leaves_when_its_agent_lets_it(root):
     assert 0 == code
 
 
+def part(root, count, setting=""):
+    """Ask a member to go for good; gives exit code and what it said."""
+    about = {"POD_NAME": "mariadb-2", "POD_NAMESPACE": "openstack"}
+    setting = f"import galera_api; galera.PART_S = 0; galera_api.host_of = lambda number: {HERE!r}; {setting}"
+    with running(root, f"part {count}", setting, **about) as process:
+        said, _ = process.communicate(timeout=PATIENCE_S)
+    return process.returncode, said
+
+
+def test_member_may_go_when_those_that_stay_are_synced(root):
+    """
+    Each of them is asked, by its agent.
+    """
+    with serving(lambda _: (200, {"phase": "running", "synced": True, "leaving": False}), host=HERE) as server:
+        code, said = part(root, 2, f"galera_api.PORT = {server.port}")
+
+    assert (0, "") == (code, said)
+    assert 2 == len(server.asked)
+
+
+def test_member_stays_when_one_that_should_stay_is_behind(root):
+    """
+    With that member's name, and a way out.
+    """
+    code, said = part(root, 1)
+
+    assert 1 == code
+    assert "mariadb-0 does not answer" in said
+    assert "bring it up first" in said
+
+
+def test_members_are_called_by_their_names(root, monkeypatch):
+    """
+    In their own namespace.
+    """
+    monkeypatch.setattr(galera_api, "ROOT", root)
+    monkeypatch.setenv("POD_NAMESPACE", "openstack")
+
+    assert "mariadb-1.mariadb-peers.openstack.svc" == galera_api.host_of(1)
+
+
 # The agent and its requests.
 
 
@@ -352,7 +393,8 @@ def test_peers_are_asked_again_and_again(root):
     """
     script = f"""
 import time, galera_agent
-galera_agent.PORT = int(__import__("sys").argv[1])
+import galera_api
+galera_api.PORT = int(__import__("sys").argv[1])
 peers = galera_agent.Peers(lambda number: ["{HERE}", "127.0.0.1"][number])
 peers.watch([0, 1])
 peers.watch([0])
@@ -424,12 +466,13 @@ def test_api_that_closes_the_line_is_refused_and_asked_anew(kube, serve):
 
 
 @pytest.mark.parametrize(("answer", "said"), [((200, {"phase": "running"}), {"phase": "running"}), ((0, None), None)])
-def test_peer_says_how_it_is_or_nothing(answer, said):
+def test_peer_says_how_it_is_or_nothing(monkeypatch, answer, said):
     """
     Whatever goes wrong with it is silence.
     """
     with serving(lambda _: answer) as server:
-        assert said == galera_api.ask_peer("127.0.0.1", server.port)
+        monkeypatch.setattr(galera_api, "PORT", server.port)
+        assert said == galera_api.ask_peer("127.0.0.1")
 
 
 STATUS = "wsrep_ready\tON\nwsrep_cluster_status\tPrimary\nwsrep_local_state_comment\t{}\n"
