@@ -20,6 +20,14 @@ STATUS = (
     "('wsrep_ready', 'wsrep_cluster_status', 'wsrep_local_state_comment', 'wsrep_incoming_addresses')"
 )
 
+STATUS_S = 3
+"""Half of a Lease: an answer that takes longer is none."""
+DOWN = {"is_up": False, "primary": False, "synced": False, "sees": []}
+CLIENTS = (
+    "SELECT CONCAT('KILL SOFT CONNECTION ', ID, ';') FROM information_schema.PROCESSLIST "
+    "WHERE HOST LIKE '%:%' AND COMMAND = 'Sleep' AND USER NOT IN ('monitor', 'gate')"
+)
+
 
 class RefusedError(Exception):
     """The API did not do it: ``status`` is its answer (409: somebody else was faster), 0 when it gave none."""
@@ -116,16 +124,31 @@ def _run(command, text, timeout_s):
 
 
 def server_state():
-    """``{"is_up", "primary", "synced", "sees"}`` of the own server; the last are addresses of its cluster's members."""
-    said, _ = sql(STATUS)
-    found = dict(line.split("\t") for line in (said or "").splitlines())
+    """``{"is_up", "primary", "synced", "sees"}`` of the own server; the last are addresses of its cluster's members.
+
+    None when there is a server that gives no answer, or none in time.
+    """
+    said, complaint = sql(STATUS, STATUS_S)
+    if said is None:
+        return DOWN if "ERROR 2002" in complaint else None  # nobody listens on the socket
+    found = dict(line.split("\t") for line in said.splitlines())
     primary = found.get("wsrep_cluster_status") == "Primary" and found.get("wsrep_ready") == "ON"
     return {
-        "is_up": said is not None,
+        "is_up": True,
         "sees": [member.rpartition(":")[0] for member in found.get("wsrep_incoming_addresses", "").split(",")],
         "primary": primary,
         "synced": primary and found.get("wsrep_local_state_comment") == "Synced",
     }
+
+
+def send_clients_off():
+    """End connections of clients that have no statement under way: their next one goes where the Service points.
+
+    Those of the server's own accounts and of who only looks stay, and so does a long migration.
+    """
+    found, _ = sql(CLIENTS)
+    if found:
+        _run(["mariadb", *ACCOUNT, "--force"], found, 10)
 
 
 def now():

@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from galera import DECISION, LEAVING, LEFT, SHARED, STATE, STOP, USERS, WHY, get, put, say
 from galera_api import (
+    DOWN,
     PORT,
     Kube,
     RefusedError,
@@ -21,6 +22,7 @@ from galera_api import (
     family,
     host_of,
     now,
+    send_clients_off,
     server_state,
     sql,
     stop_server,
@@ -44,7 +46,12 @@ TICK_S = {"waiting": 0.3, "starting": 0.3, "running": 1, "none": 0.3}
 RENEW_S = 2
 HINT_S = 180
 """How long reports are waited for before the way out is named: a server that finds no cluster stops before that."""
-DOWN = {"is_up": False, "primary": False, "synced": False, "sees": []}
+MISSES = 2
+"""How many answers in a row its server owes until the clients go to another."""
+SETTLED_S = 1
+"""How long after another has the Lease new connections go there."""
+SEND_OFF_S = 10
+"""How long after that clients are sent there which are still here."""
 FORCE = "force-from"
 STARTED = "kolla-k8s.io/started"
 NOTHING = {**DOWN, "phase": "none", "do": "", "leaving": False, "address": ""}
@@ -106,6 +113,7 @@ class Agent:
         self.joinable, self.lost, self.waited, self.left = Timer(), Timer(), Timer(), Timer()
         self.outranked, self.astray, self.told = Timer(), Timer(), Timer()
         self.lease_seen, self.renewed, self.is_writer = ("", clock()), 0.0, False
+        self.misses, self.has_clients, self.followed = 0, False, Timer()
 
     def tick(self):
         """Look, and take one step; a refused request is said and tried again."""
@@ -129,6 +137,8 @@ class Agent:
         state, decision = get(STATE), get(DECISION)
         is_decided = bool(state) and decision.get("life") == state["life"]
         server = server_state() if is_decided else DOWN
+        self.misses = 0 if server else self.misses + 1
+        server = server or self.presumed(state["life"])
         phase = "running" if server["is_up"] else "starting"
         if not is_decided and "report" in state:
             phase = "waiting"
@@ -138,6 +148,12 @@ class Agent:
             **{key: server[key] for key in ("primary", "synced", "sees")},
         }
         self.status = {**self.status, **about, "address": os.environ["POD_IP"], "writer": self.is_writer}
+
+    def presumed(self, life):
+        """What is assumed of a server that gives no answer: what it said last in this life, but nobody joins it."""
+        was_up = self.status["phase"] == "running" or get(APPLIED).get("life") == life
+        about = {key: self.status[key] for key in ("primary", "sees")}
+        return {**about, "is_up": was_up, "synced": self.status["synced"] and self.misses < MISSES}
 
     def step(self):
         """Take the step that the server's state asks for."""
@@ -215,7 +231,7 @@ class Agent:
             self.tell(f"users and passwords are not set: {complaint}" if complaint else "users and passwords are set")
             if not complaint:
                 put(APPLIED, {"life": life})
-        lost_s = self.lost.held_s(holds=not self.status["primary"])
+        lost_s = self.lost.held_s(holds=not self.status["primary"] and not self.misses)
         if lost_s > 5:
             view = self.view(self.kube.get("v1", f"configmaps/{self.name}-members"))
             why = must_stop(view._replace(lost_s=lost_s))
@@ -233,7 +249,8 @@ class Agent:
 
     def contend(self):
         """Renew, take or give up the writer's Lease; point the Service at this pod while it is held."""
-        is_fit = self.status["primary"] and not self.status["leaving"]
+        status = {**self.status, "primary": self.status["primary"] and self.misses < MISSES}
+        is_fit = status["primary"] and not status["leaving"]
         if self.is_writer and is_fit and clock() - self.renewed < RENEW_S:
             return
         lease = self.kube.get("coordination.k8s.io/v1", f"leases/{self.name}-writer")
@@ -244,7 +261,7 @@ class Agent:
         is_outranked = not is_first(self.me, self.peers.fresh())
         held_s = self.outranked.held_s(holds=is_outranked)
         age_s = clock() - self.lease_seen[1]
-        step = lease_step(holder, self.pod, age_s, self.status, held_s if is_outranked else None)
+        step = lease_step(holder, self.pod, age_s, status, held_s if is_outranked else None)
         if step:
             turns = spec.get("leaseTransitions", 0) + (holder != self.pod)
             spec.update(holderIdentity="" if step == "release" else self.pod, renewTime=now())
@@ -252,10 +269,19 @@ class Agent:
             self.kube.put("coordination.k8s.io/v1", f"leases/{self.name}-writer", lease)
             self.renewed = clock()
         if self.is_writer != (step in {"renew", "take"}):
-            self.is_writer = not self.is_writer
+            self.is_writer, self.has_clients = not self.is_writer, self.is_writer
             self.tell("clients come here" if self.is_writer else "clients go to another member")
         if self.is_writer:
             self.point_here()
+        elif self.has_clients:
+            self.send_off(holder)
+
+    def send_off(self, holder):
+        """Send clients to the new writer whose connections stayed here, once new ones go there."""
+        followed_s = self.followed.held_s(holds=holder not in {"", self.pod})
+        self.has_clients = followed_s <= SEND_OFF_S
+        if self.has_clients and followed_s >= SETTLED_S:
+            send_clients_off()
 
     def point_here(self):
         """Let the Service's one EndpointSlice name this pod."""

@@ -157,6 +157,11 @@ class Api:
         self.objects[f"{path}/{item['metadata']['name']}"] = copy.deepcopy(item)
         self._stamp(self.objects[f"{path}/{item['metadata']['name']}"])
 
+    def renew(self, holder, when):
+        lease = self.get("", "leases/mariadb-writer")
+        lease["spec"].update(holderIdentity=holder, renewTime=when)
+        self.put("", "leases/mariadb-writer", lease)
+
     def reports(self):
         return set(self.objects["configmaps/mariadb-members"].get("data", {}))
 
@@ -541,3 +546,84 @@ def test_member_with_clients_leaves_when_another_has_them(member, clock):
 
     assert not before
     assert (one.folder / "left").exists()
+
+
+def test_clients_that_stayed_are_sent_to_the_new_writer(member, clock, monkeypatch):
+    """
+    Their connections would go on writing here; but not before another has the Lease, and only for some seconds.
+    """
+    api = Api(2)
+    one = running(member, 1, api)
+    sent = []
+    monkeypatch.setattr(galera_agent, "send_clients_off", lambda: sent.append(clock[-1] - 1000))
+    one.tick()
+    one.agent.peers.said = {0: {**galera_agent.NOTHING, **UP, "phase": "running"}}
+    clock.append(1003.0)
+    one.tick()
+    clock.append(1034.0)
+    one.tick()
+    vacant = api.objects["leases/mariadb-writer"]["spec"]["holderIdentity"], list(sent)
+    for seconds in (40, 41, 42, 50, 51, 52):
+        clock.append(1000.0 + seconds)
+        api.renew("mariadb-0", seconds)
+        one.tick()
+
+    assert ("", []) == vacant
+    assert [41, 42, 50] == sent
+
+
+def slow(member, api, **more):
+    """A member whose server was up and answers no more in time."""
+    one = running(member, 0, api)
+    galera.put(one.folder / "decision", {"life": "a", "do": "join"})
+    one.tick()
+    one.server = None
+    one.agent.peers.said = {n: {**galera_agent.NOTHING, "phase": "waiting", **more} for n in (1, 2)}
+    return one
+
+
+def test_one_slow_answer_moves_no_client(member, clock):
+    """
+    The second in a row does.
+    """
+    api = Api(3)
+    one = slow(member, api)
+    holders = []
+    for seconds in (3, 6):
+        clock.append(1000.0 + seconds)
+        one.tick()
+        holders.append(api.objects["leases/mariadb-writer"]["spec"]["holderIdentity"])
+
+    assert ["mariadb-0", ""] == holders
+    assert ("running", True, False) == tuple(one.agent.status[key] for key in ("phase", "primary", "synced"))
+
+
+def test_slow_server_is_neither_killed_nor_stopped(member, clock, monkeypatch):
+    """
+    It was up in this life: its cluster is no other one's, although all others wait.
+    """
+    api = Api(3)
+    api.objects["configmaps/mariadb-members"]["data"] = {"mariadb-1": REPORT, "mariadb-2": REPORT}
+    one = slow(member, api)
+    monkeypatch.setattr(galera_agent, "stop_server", lambda: pytest.fail("it is stopped"))
+    for seconds in (3, 30, 90, 180):
+        clock.append(1000.0 + seconds)
+        one.tick()
+
+    assert {} == galera.get(one.folder / "stop")
+
+
+def test_agent_that_began_anew_knows_that_its_slow_server_was_up(member, clock):  # noqa: ARG001 - one moment for all
+    """
+    By the users that were set in this life; of another life it knows nothing.
+    """
+    api = Api(3)
+    one = slow(member, api)
+    again = galera_agent.Agent(api, Others(), "mariadb")
+    again.look()
+    known = again.status["phase"]
+    galera.put(one.folder / "users", {"life": "before"})
+    another = galera_agent.Agent(api, Others(), "mariadb")
+    another.look()
+
+    assert ("running", "starting") == (known, another.status["phase"])

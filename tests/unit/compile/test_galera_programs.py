@@ -484,7 +484,10 @@ STATUS = "wsrep_ready\tON\nwsrep_cluster_status\tPrimary\nwsrep_local_state_comm
         (f"printf '{STATUS.format('Synced')}'", (True, True, True)),
         (f"printf '{STATUS.format('Donor/Desynced')}'", (True, True, False)),
         ("printf 'wsrep_ready\tOFF\n'", (True, False, False)),
-        ("exit 1", (False, False, False)),
+        (
+            'echo "ERROR 2002 (HY000): Can\'t connect to local server through socket (111)" >&2; exit 1',
+            (False, False, False),
+        ),
     ],
 )
 def test_state_of_the_server_is_what_it_says_itself(root, monkeypatch, script, state):
@@ -497,6 +500,32 @@ def test_state_of_the_server_is_what_it_says_itself(root, monkeypatch, script, s
     found = galera_api.server_state()
 
     assert state == (found["is_up"], found["primary"], found["synced"])
+
+
+def test_server_that_gives_no_answer_is_not_down(root, monkeypatch):
+    """
+    It may have too much to do: nothing is known of it then.
+    """
+    program(root, "mariadb", "echo 'ERROR 1040 (HY000): Too many connections' >&2; exit 1")
+    monkeypatch.setenv("PATH", f"{root}/bin:{os.environ['PATH']}")
+
+    assert galera_api.server_state() is None
+
+
+def test_clients_that_have_nothing_under_way_are_sent_off(root, monkeypatch):
+    """
+    One that is gone already keeps no other one here; where there is none, nothing is done.
+    """
+    monkeypatch.setenv("PATH", f"{root}/bin:{os.environ['PATH']}")
+    program(root, "mariadb", f'cat >> "{root}/asked"; echo >> "{root}/asked"; echo "KILL SOFT CONNECTION 7;"')
+    galera_api.send_clients_off()
+    some = called(root)
+    program(root, "mariadb", "")
+    galera_api.send_clients_off()
+
+    assert [False, True] == ["--force" in line for line in some]
+    assert ["KILL SOFT CONNECTION 7;", ""] == (root / "asked").read_text().splitlines()[-2:]
+    assert 3 == len(called(root))
 
 
 def test_server_names_those_it_sees_without_their_ports(root, monkeypatch):
