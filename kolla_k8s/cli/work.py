@@ -99,7 +99,7 @@ async def recover_service(source: Source, target: Target, service: str, pod: str
             return
         found = await reports(session.cluster, namespace, pods)
     for one in found:
-        sys.stdout.write(f"{one.pod}: {'empty' if one.is_empty else f'data end at {one.uuid}:{one.seqno}'}\n")
+        sys.stdout.write(f"{one.pod}: {one.flaw or f'data end at {one.uuid}:{one.seqno}'}\n")
     if not found:
         sys.stdout.write(f"{service}: no member is stopped\n")
 

@@ -163,7 +163,10 @@ class Peers(Strict):
         default=False,
         description="each member has an address that stays, for clients that must choose: ${addresses:...}",
     )
-    leave: Argv = Field(default=[], description="run in a member that scaling down is about to take away")
+    leave: Argv = Field(
+        default=[],
+        description="run in a member that scaling down takes away; the number of those that stay is its last word",
+    )
 
 
 class Roll(Strict):

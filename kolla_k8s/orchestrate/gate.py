@@ -14,8 +14,9 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from kolla_k8s.model.catalog import Catalog
+from kolla_k8s.model.catalog import Catalog, pods_name
 from kolla_k8s.model.plan import GateSpec, Step
+from kolla_k8s.orchestrate.kinds import STATEFUL_SET
 from kolla_k8s.ports import Cluster, Command, KubeObject, Resource
 
 ON_OPENSTACK = frozenset(
@@ -103,12 +104,24 @@ def _program(name: str) -> str:
     return f"{base}\n{text}"
 
 
-async def _mariadb(gates: Gates, _step: Step, gate: GateSpec, pods: list[KubeObject]) -> GateResult:
+async def _missing(gates: Gates, step: Step, gate: GateSpec, pods: list[KubeObject]) -> GateResult | None:
+    """Be red when fewer members are ready than their set has: a cluster's gate speaks for all of them."""
+    name = pods_name(gates.catalog[step.name], gate.workload)
+    found = await gates.cluster.get(STATEFUL_SET, name, step.request.namespace)
+    wanted = int(found["spec"]["replicas"]) if found else 0
+    evidence = f"{len(pods)} of {wanted} members are ready"
+    return GateResult(is_green=False, evidence=evidence) if len(pods) < wanted else None
+
+
+async def _mariadb(gates: Gates, step: Step, gate: GateSpec, pods: list[KubeObject]) -> GateResult:
     members = {str(pod["metadata"]["name"]): str(pod["status"]["podIP"]) for pod in pods}
-    return await gates.run(pods[0], gate, "mariadb", {"members": members})
+    missing = await _missing(gates, step, gate, pods)
+    return missing or await gates.run(pods[0], gate, "mariadb", {"members": members})
 
 
-async def _rabbitmq(gates: Gates, _step: Step, gate: GateSpec, pods: list[KubeObject]) -> GateResult:
+async def _rabbitmq(gates: Gates, step: Step, gate: GateSpec, pods: list[KubeObject]) -> GateResult:
+    if missing := await _missing(gates, step, gate, pods):
+        return missing
     for pod in reversed(pods):
         found = await gates.run(pod, gate, "rabbitmq", {"members": len(pods), "publishes": pod is pods[0]})
         if not found.is_green:

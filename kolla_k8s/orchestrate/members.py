@@ -1,7 +1,8 @@
 """Let members of a cluster leave it before their pods are taken away.
 
 A member that merely vanishes still counts for the majority of those that stay: two of three gone at once, and the last
-one stops. So before there are fewer, each that goes runs the definition's ``leave`` command, the highest ordinal first.
+one stops, or it lacks what only those that went had. So before there are fewer, each that goes runs the definition's
+``leave`` command, which is told how many stay, the highest ordinal first.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ async def let_leave(
     """
     labels = f"app.kubernetes.io/name={service},app.kubernetes.io/component={leave.workload}"
     pods = [pod for pod in await cluster.list(POD, namespace, labels=labels) if _ordinal(pod) >= leave.members]
-    command, gone = Command(leave.command, timeout_s=LEAVE_S), []
+    command, gone = Command((*leave.command, str(leave.members)), timeout_s=LEAVE_S), []
     for pod in sorted(pods, key=_ordinal, reverse=True):
         name = pod["metadata"]["name"]
         done = await cluster.exec(namespace, name, leave.workload, command)

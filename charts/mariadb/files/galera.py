@@ -2,10 +2,12 @@
 
 ``start`` runs in the server's container, which has no token; the agent (``galera_agent.py``) beside it has one. They
 talk through files in memory. Each start is a *life* of its own: a decision counts only for the life it names.
-``leave`` is the server's preStop: it returns when the agent has found another writer.
+``leave`` is the server's preStop: it returns when the agent has found another writer. ``part`` is asked before this
+member goes for good: it fails unless all that stay hold every row.
 """
 
 import json
+import math
 import os
 import re
 import secrets
@@ -16,7 +18,7 @@ import sys
 import time
 from pathlib import Path
 
-from galera_rules import LEAVE_S, NIL
+from galera_rules import LEAVE_S, NIL, lacking
 
 ROOT = Path(os.environ.get("KOLLA_K8S_ROOT", "/"))
 SHARED = ROOT / "run/galera"
@@ -26,6 +28,13 @@ SOCKET = ROOT / "run/mysqld/mysqld.sock"
 DATA = ROOT / "var/lib/mysql"
 USERS = ROOT / "etc/mysql/users.sql"
 INSTALLING = ".kolla-k8s-installing"
+ROLLED_BACK = ".kolla-k8s-rolled-back"
+"""Transactions were given up here that others may have: only a full state transfer, which removes this, or being the
+one from which the cluster starts makes the data those of the cluster again."""
+PART_S = 60
+"""How long members that stay may take to be synced before one may go."""
+READ_AGAIN_S = 60
+"""How long a member waits for a decision before it tries again to read its data: a full disk is emptied some day."""
 STALE = ("gvwstate.dat", "wsrep_sst.pid", "mysqld.sock")
 RECOVERED = re.compile(r"Recovered position:? ([-0-9a-f]{36}):(-?\d+)")
 
@@ -57,17 +66,18 @@ def position(data, recover):
         data: The server's data directory.
         recover: Gives the output of ``mariadbd --wsrep-recover``; called only when the last stop was no clean one.
     """
+    none = {"uuid": NIL, "seqno": -1, "empty": False, "whole": False, "readable": True}
     if (data / "sst_in_progress").exists():
-        return {"uuid": NIL, "seqno": -1, "empty": False, "whole": False}
+        return none
     if (data / INSTALLING).exists() or not (data / "mysql").is_dir():
-        return {"uuid": NIL, "seqno": -1, "empty": True, "whole": True}
+        return {**none, "empty": True, "whole": True}
     saved = grastate(data)
     if saved["seqno"] >= 0:
-        return {**saved, "empty": False, "whole": True}
+        return {**none, **saved, "whole": True}
     found = RECOVERED.findall(recover())
     if not found:
-        return {"uuid": NIL, "seqno": -1, "empty": False, "whole": False}
-    return {"uuid": found[-1][0], "seqno": int(found[-1][1]), "empty": False, "whole": True}
+        return {**none, "readable": False}
+    return {**none, "uuid": found[-1][0], "seqno": int(found[-1][1]), "whole": True}
 
 
 def grastate(data):
@@ -83,6 +93,7 @@ def recover():
     said = _mariadbd("--wsrep-recover")
     if not RECOVERED.search(said) and "tc-heuristic-recover" in said:
         say("transactions were prepared but never decided: rolling them back")
+        (DATA / ROLLED_BACK).touch()
         _mariadbd("--tc-heuristic-recover=rollback")
         said = _mariadbd("--wsrep-recover")
     if not RECOVERED.search(said):
@@ -96,14 +107,16 @@ def _mariadbd(option):
     return done.stdout + done.stderr
 
 
-def wait_for_decision(life):
-    """Return what the agent decides for this life; say whenever it waits for something else."""
-    said = ""
+def wait_for_decision(life, patience_s):
+    """Return what the agent decides for this life, {} when it decides nothing in that time; say what it waits for."""
+    said, until = "", time.monotonic() + patience_s
     while (decision := get(DECISION)).get("life") != life:
         why = WHY.read_text() if WHY.exists() else "waiting for the agent"
         if why != said:
             said = why
             say(said)
+        if time.monotonic() > until:
+            return {}
         time.sleep(0.1)
     return decision
 
@@ -114,6 +127,7 @@ def arguments(decision, where):
     start = [f"--wsrep-start-position={where['uuid']}:{where['seqno']}"] if is_known else []
     if decision["do"] == "bootstrap":
         return ["mariadbd", "--wsrep-new-cluster", "--wsrep-cluster-address=gcomm://", *start]
+    start = [] if (DATA / ROLLED_BACK).exists() else start
     return ["mariadbd", f"--wsrep-cluster-address=gcomm://{','.join(decision['addresses'])}", *start]
 
 
@@ -124,11 +138,14 @@ def make_ready(decision, where):
     SOCKET.unlink(missing_ok=True)
     if where["empty"]:
         _clear(DATA)
+    saved = DATA / "grastate.dat"
     if decision["do"] != "bootstrap":
+        if (DATA / ROLLED_BACK).exists():
+            saved.unlink(missing_ok=True)
         return
+    (DATA / ROLLED_BACK).unlink(missing_ok=True)
     if where["empty"]:
         _install()
-    saved = DATA / "grastate.dat"
     if saved.exists():
         saved.write_text(
             re.sub(r"^safe_to_bootstrap:.*", "safe_to_bootstrap: 1", saved.read_text(), flags=re.MULTILINE)
@@ -156,6 +173,15 @@ def _install():
     (DATA / INSTALLING).unlink()
 
 
+def told(where):
+    """Say a position in words."""
+    if where["empty"]:
+        return "empty volume"
+    if where["whole"]:
+        return f"data end at {where['uuid']}:{where['seqno']}"
+    return "a state transfer was cut short here" if where["readable"] else "data that cannot be read"
+
+
 def start():
     """Say where the data end, wait for the decision, become the server."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -163,10 +189,12 @@ def start():
     put(STATE, {"life": life})
     for path in (WHY, LEAVING, LEFT):
         path.unlink(missing_ok=True)
-    where = position(DATA, recover)
-    put(STATE, {"life": life, "report": {"life": life, **where}})
-    say("empty volume" if where["empty"] else f"data end at {where['uuid']}:{where['seqno']}")
-    decision = wait_for_decision(life)
+    decision = {}
+    while not decision:
+        where = position(DATA, recover)
+        put(STATE, {"life": life, "report": {"life": life, **where}})
+        say(told(where))
+        decision = wait_for_decision(life, math.inf if where["readable"] else READ_AGAIN_S)
     make_ready(decision, where)
     command = arguments(decision, where)
     say(" ".join(command))
@@ -203,12 +231,25 @@ def leave():
         time.sleep(0.2)
 
 
+def part(count):
+    """Return when the first ``count`` members are synced; end with what one lacks when that takes too long."""
+    import galera_api  # noqa: PLC0415 - a server that starts needs none of it
+
+    name, until = os.environ["POD_NAME"].rpartition("-")[0], time.monotonic() + PART_S
+    while why := lacking(name, {n: galera_api.ask_peer(galera_api.host_of(n)) for n in range(count)}):
+        if time.monotonic() >= until:
+            sys.exit(f"{why}, and would stay without rows that only this member may hold: bring it up first")
+        time.sleep(1)
+
+
 def main(words):
-    """``galera.py start|leave|agent``."""
+    """``galera.py start|leave|agent|part COUNT``."""
     if words == ["agent"]:
         import galera_agent  # noqa: PLC0415 - the server's container needs none of it
 
         galera_agent.main()
+    elif words[0] == "part":
+        part(int(words[1]))
     else:
         {"start": start, "leave": leave}[words[0]]()
 

@@ -11,13 +11,29 @@ import signal
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from galera import DECISION, LEAVING, LEFT, ROOT, SHARED, STATE, STOP, USERS, WHY, get, put, say
-from galera_api import Kube, RefusedError, ask_peer, clock, family, now, server_state, sql, stop_server
+from galera import DECISION, LEAVING, LEFT, SHARED, STATE, STOP, USERS, WHY, get, put, say
+from galera_api import (
+    DOWN,
+    PORT,
+    Kube,
+    RefusedError,
+    ask_peer,
+    clock,
+    family,
+    host_of,
+    now,
+    send_clients_off,
+    server_state,
+    sql,
+    stop_server,
+)
 from galera_rules import (
+    FRESH_S,
     LEASE_S,
     LEAVE_S,
     View,
     astray,
+    forced,
     how_to_force,
     is_first,
     lease_step,
@@ -26,13 +42,18 @@ from galera_rules import (
     next_step,
 )
 
-PORT = 4569
 TICK_S = {"waiting": 0.3, "starting": 0.3, "running": 1, "none": 0.3}
 RENEW_S = 2
-FRESH_S = 5
-"""How long what a peer said counts."""
-HINT_S = 60
-DOWN = {"is_up": False, "primary": False, "synced": False, "sees": []}
+HINT_S = 180
+"""How long reports are waited for before the way out is named: a server that finds no cluster stops before that."""
+MISSES = 2
+"""How many answers in a row its server owes until the clients go to another."""
+SETTLED_S = 1
+"""How long after another has the Lease new connections go there."""
+SEND_OFF_S = 10
+"""How long after that clients are sent there which are still here."""
+FORCE = "force-from"
+STARTED = "kolla-k8s.io/started"
 NOTHING = {**DOWN, "phase": "none", "do": "", "leaving": False, "address": ""}
 """What is assumed of a word that an agent of another version does not say."""
 APPLIED = SHARED / "users-of"
@@ -56,7 +77,7 @@ class Peers:
     def _ask(self, number):
         pause = threading.Event()
         while True:
-            answer = ask_peer(self.host_of(number), PORT)
+            answer = ask_peer(self.host_of(number))
             if answer is not None:
                 self.said[number] = (clock(), {**NOTHING, **answer})
             pause.wait(1)
@@ -90,8 +111,9 @@ class Agent:
         self.ticked = clock()
         self.said = ""
         self.joinable, self.lost, self.waited, self.left = Timer(), Timer(), Timer(), Timer()
-        self.outranked, self.astray = Timer(), Timer()
+        self.outranked, self.astray, self.told = Timer(), Timer(), Timer()
         self.lease_seen, self.renewed, self.is_writer = ("", clock()), 0.0, False
+        self.misses, self.has_clients, self.followed = 0, False, Timer()
 
     def tick(self):
         """Look, and take one step; a refused request is said and tried again."""
@@ -115,6 +137,8 @@ class Agent:
         state, decision = get(STATE), get(DECISION)
         is_decided = bool(state) and decision.get("life") == state["life"]
         server = server_state() if is_decided else DOWN
+        self.misses = 0 if server else self.misses + 1
+        server = server or self.presumed(state["life"])
         phase = "running" if server["is_up"] else "starting"
         if not is_decided and "report" in state:
             phase = "waiting"
@@ -124,6 +148,12 @@ class Agent:
             **{key: server[key] for key in ("primary", "synced", "sees")},
         }
         self.status = {**self.status, **about, "address": os.environ["POD_IP"], "writer": self.is_writer}
+
+    def presumed(self, life):
+        """What is assumed of a server that gives no answer: what it said last in this life, but nobody joins it."""
+        was_up = self.status["phase"] == "running" or get(APPLIED).get("life") == life
+        about = {key: self.status[key] for key in ("primary", "sees")}
+        return {**about, "is_up": was_up, "synced": self.status["synced"] and self.misses < MISSES}
 
     def step(self):
         """Take the step that the server's state asks for."""
@@ -136,8 +166,8 @@ class Agent:
         if self.status["phase"] == "waiting":
             self.decide()
             return
-        self.waited.held_s(holds=False)
-        self.joinable.held_s(holds=False)
+        for timer in (self.waited, self.joinable, self.told):
+            timer.held_s(holds=False)
         if self.status["phase"] == "running":
             self.watch_over()
         self.watch_join()
@@ -158,7 +188,7 @@ class Agent:
             peers=self.peers.fresh(),
             life=state.get("life", ""),
             report=state.get("report", {}),
-            force=data.get("force-from", ""),
+            force=data.get(FORCE, ""),
             address=os.environ["POD_IP"],
         )
 
@@ -167,9 +197,10 @@ class Agent:
         members = self.kube.get("v1", f"configmaps/{self.name}-members")
         view = self.view(members)
         is_joinable = any(peer["synced"] for peer in view.peers.values())
-        step = next_step(view._replace(joinable_s=self.joinable.held_s(holds=is_joinable)))
+        told_s = self.told.held_s(holds=forced(view) == self.me)
+        step = next_step(view._replace(told_s=told_s, joinable_s=self.joinable.held_s(holds=is_joinable)))
         if step.do in {"join", "bootstrap"}:
-            self.take_back(members, view, step)
+            self.take_back(members, view.life)
             put(DECISION, {"life": view.life, "do": step.do, "addresses": step.addresses})
         elif step.do == "report":
             members.setdefault("data", {})[self.pod] = json.dumps(view.report)
@@ -182,14 +213,15 @@ class Agent:
         )
         self.tell(step.why + hint)
 
-    def take_back(self, members, view, step):
-        """Take the own report out before the server runs, and the key that forced it."""
-        data = members.get("data") or {}
-        kept = {key: value for key, value in data.items() if key != self.pod}
-        if step.do == "bootstrap" and view.force:
-            kept.pop("force-from", None)
-        if kept != data or step.do == "bootstrap":
-            self.kube.put("v1", f"configmaps/{self.name}-members", {**members, "data": kept})
+    def take_back(self, members, life):
+        """Take the own report out before the server runs, and what a person said while there was no cluster.
+
+        Something is written in any case: a report that is still on its way finds a newer version then.
+        """
+        kept = {key: value for key, value in (members.get("data") or {}).items() if key not in {self.pod, FORCE}}
+        about = members["metadata"]
+        about["annotations"] = {**(about.get("annotations") or {}), STARTED: f"{self.pod}/{life}"}
+        self.kube.put("v1", f"configmaps/{self.name}-members", {**members, "data": kept})
 
     def watch_over(self):
         """Set users once a start; stop a server that can find no cluster any more."""
@@ -199,7 +231,7 @@ class Agent:
             self.tell(f"users and passwords are not set: {complaint}" if complaint else "users and passwords are set")
             if not complaint:
                 put(APPLIED, {"life": life})
-        lost_s = self.lost.held_s(holds=not self.status["primary"])
+        lost_s = self.lost.held_s(holds=not self.status["primary"] and not self.misses)
         if lost_s > 5:
             view = self.view(self.kube.get("v1", f"configmaps/{self.name}-members"))
             why = must_stop(view._replace(lost_s=lost_s))
@@ -217,7 +249,8 @@ class Agent:
 
     def contend(self):
         """Renew, take or give up the writer's Lease; point the Service at this pod while it is held."""
-        is_fit = self.status["primary"] and not self.status["leaving"]
+        status = {**self.status, "primary": self.status["primary"] and self.misses < MISSES}
+        is_fit = status["primary"] and not status["leaving"]
         if self.is_writer and is_fit and clock() - self.renewed < RENEW_S:
             return
         lease = self.kube.get("coordination.k8s.io/v1", f"leases/{self.name}-writer")
@@ -228,7 +261,7 @@ class Agent:
         is_outranked = not is_first(self.me, self.peers.fresh())
         held_s = self.outranked.held_s(holds=is_outranked)
         age_s = clock() - self.lease_seen[1]
-        step = lease_step(holder, self.pod, age_s, self.status, held_s if is_outranked else None)
+        step = lease_step(holder, self.pod, age_s, status, held_s if is_outranked else None)
         if step:
             turns = spec.get("leaseTransitions", 0) + (holder != self.pod)
             spec.update(holderIdentity="" if step == "release" else self.pod, renewTime=now())
@@ -236,10 +269,19 @@ class Agent:
             self.kube.put("coordination.k8s.io/v1", f"leases/{self.name}-writer", lease)
             self.renewed = clock()
         if self.is_writer != (step in {"renew", "take"}):
-            self.is_writer = not self.is_writer
+            self.is_writer, self.has_clients = not self.is_writer, self.is_writer
             self.tell("clients come here" if self.is_writer else "clients go to another member")
         if self.is_writer:
             self.point_here()
+        elif self.has_clients:
+            self.send_off(holder)
+
+    def send_off(self, holder):
+        """Send clients to the new writer whose connections stayed here, once new ones go there."""
+        followed_s = self.followed.held_s(holds=holder not in {"", self.pod})
+        self.has_clients = followed_s <= SEND_OFF_S
+        if self.has_clients and followed_s >= SETTLED_S:
+            send_clients_off()
 
     def point_here(self):
         """Let the Service's one EndpointSlice name this pod."""
@@ -320,11 +362,8 @@ def serve(agent):
 
 def main():
     """Work until the pod ends; a TERM lets the own server leave first."""
-    pod = json.loads((ROOT / "kolla-k8s/pod.json").read_text())
-    about = pod["hosts"][pod["service"]]
-    space = os.environ["POD_NAMESPACE"]
-    peers = Peers(lambda number: f"{about['pods']}-{number}.{about['peers']}.{space}.svc")
-    agent = Agent(Kube(), peers, about["pods"])
+    name = os.environ["POD_NAME"].rpartition("-")[0]
+    agent = Agent(Kube(), Peers(host_of), name)
     is_ended, ended, pause = threading.Event(), Timer(), threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: is_ended.set())
     serve(agent)

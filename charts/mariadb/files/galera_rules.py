@@ -1,7 +1,8 @@
 """What a member of a Galera cluster should do next, from what it knows: no file, no clock, no request.
 
-A *report* says where a stopped member's data end: ``{"life", "uuid", "seqno", "empty", "whole"}``. A member has one
-only while its server is proven not to run, so all reports together prove that no cluster runs anywhere.
+A *report* says where a stopped member's data end: ``{"life", "uuid", "seqno", "empty", "whole", "readable"}``. A member
+has one only while its server is proven not to run, so all reports together prove that no cluster runs anywhere. Data
+that are not whole were cut short by a state transfer, and are no loss, or cannot be read, and may be the newest.
 A *peer* is what another member's agent says of it, or None:
 ``{"phase", "do", "primary", "synced", "leaving", "address", "sees"}``.
 """
@@ -15,6 +16,10 @@ LOST_S = 15
 """How long a server without a primary component is left alone when all others have stopped."""
 STUCK_S = 60
 """How long it is left alone when others run without one as well, or when they have one that it does not find."""
+SILENT_S = 2 * STUCK_S
+"""How long it is left alone when nothing is known of another that may have one."""
+FRESH_S = 5
+"""How long what a peer said counts."""
 LEASE_S = 6
 HANDBACK_S = 30
 """How long a member of a lower number has been fit before it gets the clients: an update then takes them last."""
@@ -36,6 +41,7 @@ class View(NamedTuple):
     report: dict = {}  # noqa: RUF012 - never changed
     force: str = ""
     address: str = ""
+    told_s: float = 0.0
     joinable_s: float = 0.0
     lost_s: float = 0.0
 
@@ -61,17 +67,34 @@ def next_step(view):
     primary = {number: peer for number, peer in view.others().items() if peer and peer["primary"]}
     if primary:
         return _join(view, primary)
-    if view.force in {view.of(view.me), f"{view.of(view.me)}/{view.life}"}:
-        return Step("bootstrap", "told to start the cluster from its own data")
     if view.reports.get(view.me) != view.report:
         return Step("report", "no member has a running cluster")
-    missing = [view.of(number) for number in range(view.count) if number not in view.reports]
     starting = [view.of(number) for number, peer in view.others().items() if peer and peer["phase"] == "starting"]
     if starting:
         return Step("wait", f"waiting for {', '.join(starting)}, which starts")
+    named = forced(view)
+    if named is not None:
+        return _obey(view, named)
+    missing = [view.of(number) for number in range(view.count) if number not in view.reports]
     if missing:
         return Step("wait", f"waiting for reports of {', '.join(missing)}: nobody starts a cluster before all have one")
     return elect(view)
+
+
+def forced(view):
+    """Number of the member that a person named, in the life that was meant; None when there is no such report."""
+    for number, report in view.reports.items():
+        if number < view.count and view.force in {view.of(number), f"{view.of(number)}/{report['life']}"}:
+            return number
+    return None
+
+
+def _obey(view, named):
+    if named != view.me:
+        return Step("wait", f"waiting for {view.of(named)}, which was told to start the cluster")
+    if view.told_s <= FRESH_S:
+        return Step("wait", "told to start the cluster: listening whether another member has one")
+    return Step("bootstrap", "told to start the cluster from its own data")
 
 
 def _join(view, primary):
@@ -102,11 +125,16 @@ def elect(view):
     if len(lines) > 1:
         told = ", ".join(f"{view.of(n)} {r['uuid']}" for n, r in sorted(reports.items()) if not r["empty"])
         return Step("wait", f"members hold data of different clusters ({told}): {how_to_force(view)}")
+    unread = ", ".join(view.of(number) for number in sorted(reports) if not reports[number].get("readable", True))
+    if unread:
+        return Step(
+            "wait", f"{unread} cannot read its data, which may be the newest: see its log, or {how_to_force(view)}"
+        )
     whole = {number: report for number, report in reports.items() if report["whole"]}
     best = max(whole, key=lambda n: (not whole[n]["empty"], whole[n]["seqno"], -n), default=None)
     broken = ", ".join(view.of(number) for number in sorted(set(reports) - set(whole)))
     if best is None or (broken and whole[best]["empty"]):
-        return Step("wait", f"no member holds whole data (cut short or not readable: {broken}): restore a backup")
+        return Step("wait", f"no member holds whole data (cut short: {broken}): restore a backup")
     if best >= view.count:
         return Step("wait", f"{view.of(best)} holds newer data but is not wanted any more: {how_to_force(view)}")
     where = f"{whole[best]['uuid']}:{whole[best]['seqno']}"
@@ -129,8 +157,11 @@ def must_stop(view):
     running = [number for number in others if number not in view.reports]
     if not running:
         return "every other member has stopped" if view.lost_s >= LOST_S else ""
-    is_known = all(others[number] and others[number]["phase"] == "running" for number in running)
-    return "no member finds a cluster" if is_known and view.lost_s >= STUCK_S else ""
+    phases = {number: others[number]["phase"] if others[number] else "silent" for number in running}
+    if "starting" in phases.values():
+        return ""
+    is_known = all(phase == "running" for phase in phases.values())
+    return "no member finds a cluster" if view.lost_s >= (STUCK_S if is_known else SILENT_S) else ""
 
 
 def astray(view):
@@ -186,3 +217,13 @@ def may_leave(view, waited_s, *, is_writer):
         return False
     has_heir = any(peer["synced"] and not peer["leaving"] for _, peer in others)
     return not (is_writer and has_heir)
+
+
+def lacking(name, answers):
+    """Say which of the members that stay may lack rows, so that no other may go for good; empty when none does."""
+    for number, peer in answers.items():
+        if peer is None:
+            return f"{name}-{number} does not answer"
+        if peer["leaving"] or not peer["synced"]:
+            return f"{name}-{number} is not synced ({'leaving' if peer['leaving'] else peer['phase']})"
+    return ""

@@ -12,11 +12,20 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 ROOT = Path(os.environ.get("KOLLA_K8S_ROOT", "/"))
+PORT = 4569
 TOKEN = ROOT / "run/kolla-k8s/token"
 ACCOUNT = ["--no-defaults", "--protocol=socket", "--socket=/run/mysqld/mysqld.sock", "--user=mysql"]
 STATUS = (
     "SHOW GLOBAL STATUS WHERE Variable_name IN "
     "('wsrep_ready', 'wsrep_cluster_status', 'wsrep_local_state_comment', 'wsrep_incoming_addresses')"
+)
+
+STATUS_S = 3
+"""Half of a Lease: an answer that takes longer is none."""
+DOWN = {"is_up": False, "primary": False, "synced": False, "sees": []}
+CLIENTS = (
+    "SELECT CONCAT('KILL SOFT CONNECTION ', ID, ';') FROM information_schema.PROCESSLIST "
+    "WHERE HOST LIKE '%:%' AND COMMAND = 'Sleep' AND USER NOT IN ('monitor', 'gate')"
 )
 
 
@@ -75,9 +84,16 @@ class Kube:
             self.connection = None
 
 
-def ask_peer(host, port):
+def host_of(number):
+    """Host name of a member's pod."""
+    pod = json.loads((ROOT / "kolla-k8s/pod.json").read_text())
+    about = pod["hosts"][pod["service"]]
+    return f"{about['pods']}-{number}.{about['peers']}.{os.environ['POD_NAMESPACE']}.svc"
+
+
+def ask_peer(host):
     """What another member's agent says; None when it does not answer within two seconds."""
-    connection = http.client.HTTPConnection(host, port, timeout=2)
+    connection = http.client.HTTPConnection(host, PORT, timeout=2)
     try:
         connection.request("GET", "/")
         return json.loads(connection.getresponse().read())
@@ -108,16 +124,31 @@ def _run(command, text, timeout_s):
 
 
 def server_state():
-    """``{"is_up", "primary", "synced", "sees"}`` of the own server; the last are addresses of its cluster's members."""
-    said, _ = sql(STATUS)
-    found = dict(line.split("\t") for line in (said or "").splitlines())
+    """``{"is_up", "primary", "synced", "sees"}`` of the own server; the last are addresses of its cluster's members.
+
+    None when there is a server that gives no answer, or none in time.
+    """
+    said, complaint = sql(STATUS, STATUS_S)
+    if said is None:
+        return DOWN if "ERROR 2002" in complaint else None  # nobody listens on the socket
+    found = dict(line.split("\t") for line in said.splitlines())
     primary = found.get("wsrep_cluster_status") == "Primary" and found.get("wsrep_ready") == "ON"
     return {
-        "is_up": said is not None,
+        "is_up": True,
         "sees": [member.rpartition(":")[0] for member in found.get("wsrep_incoming_addresses", "").split(",")],
         "primary": primary,
         "synced": primary and found.get("wsrep_local_state_comment") == "Synced",
     }
+
+
+def send_clients_off():
+    """End connections of clients that have no statement under way: their next one goes where the Service points.
+
+    Those of the server's own accounts and of who only looks stay, and so does a long migration.
+    """
+    found, _ = sql(CLIENTS)
+    if found:
+        _run(["mariadb", *ACCOUNT, "--force"], found, 10)
 
 
 def now():

@@ -1,12 +1,19 @@
-"""All nodes run without alarm; a message is published with confirmation and consumed as the gate's own user."""
+"""All nodes run without alarm and with all they can do; a message is published with confirmation and consumed.
+
+Feature flags of a new version stay disabled until somebody enables them, when no member of the old one is left; the
+version after it does not start without them. So the gate does, once in the life of a pod: asking costs seconds.
+"""
 
 import base64
 import http.client
 import json
 import os
+import subprocess
 import time
+from pathlib import Path
 
 QUEUE = "gate"
+DONE = ".kolla-k8s-flags-enabled"
 
 
 def check(arguments):
@@ -22,9 +29,37 @@ def check(arguments):
     if down or alarms or partitions or len(nodes) != arguments["members"]:
         count = f"{len(nodes)} of {arguments['members']} nodes"
         raise SystemExit(f"{count}; down: {down}; alarms: {alarms}; partitioned: {partitions}")
-    if arguments["publishes"]:
-        _publish(_asker(login, login["host"]), login["vhost"], arguments["nonce"])
-    return f"{len(nodes)} nodes without alarm; a confirmed message was consumed from a quorum queue"
+    evidence = f"{len(nodes)} nodes without alarm"
+    if not arguments["publishes"]:
+        return evidence
+    new = _enable_flags()
+    flags = f"all feature flags enabled{', now also: ' if new else ''}{', '.join(new)}"
+    _publish(_asker(login, login["host"]), login["vhost"], arguments["nonce"])
+    return f"{evidence}; {flags}; a confirmed message was consumed from a quorum queue"
+
+
+def _enable_flags():
+    """Names of the stable feature flags that were not enabled until now."""
+    done = Path(os.environ["HOME"], DONE)
+    if done.exists():
+        return []
+    flags = json.loads(_ctl("--silent", "--formatter", "json", "list_feature_flags", "name", "state", "stability"))
+    new = [flag["name"] for flag in flags if flag["state"] == "disabled" and flag["stability"] == "stable"]
+    if new:
+        _ctl("enable_feature_flag", "all")
+    done.touch()
+    return new
+
+
+def _ctl(*words):
+    # Debian's program of the same name looks for the cookie elsewhere.
+    path = {"PATH": f"/usr/lib/rabbitmq/bin:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["rabbitmqctl", *words], env={**os.environ, **path}, capture_output=True, text=True, timeout=60
+    )
+    if done.returncode:
+        raise SystemExit(f"feature flags: {' '.join((done.stderr or done.stdout).split())[:300]}")
+    return done.stdout
 
 
 def _publish(ask, vhost, nonce):

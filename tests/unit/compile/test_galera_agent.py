@@ -20,7 +20,8 @@ from galera_rules import NIL  # noqa: E402
 UUID = "ef3d2fd2-e73e-11f1-a849-27dfa281742d"
 GRASTATE = "# GALERA saved state\nversion: 2.1\nuuid:    {}\nseqno:   {}\nsafe_to_bootstrap: 0\n"
 UP = {"is_up": True, "primary": True, "synced": True, "sees": []}
-CLAIMED = {"uuid": UUID, "seqno": 7, "empty": False, "whole": True}
+CLAIMED = {"uuid": UUID, "seqno": 7, "empty": False, "whole": True, "readable": True}
+REPORT = json.dumps({"life": "a", **CLAIMED})
 
 
 def unasked():
@@ -40,7 +41,7 @@ def test_clean_stop_needs_no_recovery(data):
     """
     (data / "grastate.dat").write_text(GRASTATE.format(UUID, 42))
 
-    assert {"uuid": UUID, "seqno": 42, "empty": False, "whole": True} == galera.position(data, unasked)
+    assert {**CLAIMED, "seqno": 42} == galera.position(data, unasked)
 
 
 def test_crashed_server_tells_its_position(data):
@@ -50,8 +51,16 @@ def test_crashed_server_tells_its_position(data):
     (data / "grastate.dat").write_text(GRASTATE.format(UUID, -1))
     said = f"[Note] WSREP: Recovered position: {UUID}:739,0-1-2\n"
 
-    assert {"uuid": UUID, "seqno": 739, "empty": False, "whole": True} == galera.position(data, lambda: said)
-    assert not galera.position(data, lambda: "[ERROR] Aborting")["whole"]
+    assert {**CLAIMED, "seqno": 739} == galera.position(data, lambda: said)
+
+
+def test_data_that_cannot_be_read_may_be_the_newest(data):
+    """
+    Other than half a state transfer: what keeps the server from reading them may pass.
+    """
+    found = galera.position(data, lambda: "[ERROR] Out of memory")
+
+    assert (False, False) == (found["whole"], found["readable"])
 
 
 def test_half_a_state_transfer_is_no_data(data):
@@ -60,7 +69,8 @@ def test_half_a_state_transfer_is_no_data(data):
     """
     (data / "sst_in_progress").touch()
 
-    assert {"uuid": NIL, "seqno": -1, "empty": False, "whole": False} == galera.position(data, unasked)
+    cut = {"uuid": NIL, "seqno": -1, "empty": False, "whole": False, "readable": True}
+    assert cut == galera.position(data, unasked)
 
 
 def test_half_an_installation_is_an_empty_volume(data):
@@ -104,9 +114,9 @@ def test_waiting_server_says_each_thing_once(tmp_path, monkeypatch, capsys):
         if len(looks) == 3:
             galera.put(tmp_path / "decision", {"life": "a", "do": "join"})
 
-    monkeypatch.setattr(galera, "time", SimpleNamespace(sleep=look_again))
+    monkeypatch.setattr(galera, "time", SimpleNamespace(sleep=look_again, monotonic=lambda: 0))
 
-    assert "join" == galera.wait_for_decision("a")["do"]
+    assert "join" == galera.wait_for_decision("a", 60)["do"]
     assert "galera: waiting for the agent\n" == capsys.readouterr().out
 
 
@@ -139,12 +149,18 @@ class Api:
     def put(self, _group, path, item):
         if item["metadata"]["resourceVersion"] != self.objects[path]["metadata"]["resourceVersion"]:
             raise RefusedError("conflict", 409)
-        self.objects[path] = copy.deepcopy(item)
-        self._stamp(self.objects[path])
+        if item != self.objects[path]:  # a write that changes nothing makes no version
+            self.objects[path] = copy.deepcopy(item)
+            self._stamp(self.objects[path])
 
     def post(self, _group, path, item):
         self.objects[f"{path}/{item['metadata']['name']}"] = copy.deepcopy(item)
         self._stamp(self.objects[f"{path}/{item['metadata']['name']}"])
+
+    def renew(self, holder, when):
+        lease = self.get("", "leases/mariadb-writer")
+        lease["spec"].update(holderIdentity=holder, renewTime=when)
+        self.put("", "leases/mariadb-writer", lease)
 
     def reports(self):
         return set(self.objects["configmaps/mariadb-members"].get("data", {}))
@@ -213,6 +229,14 @@ def member(tmp_path, monkeypatch):
     return lambda number, api: Member(number, api, tmp_path, monkeypatch)
 
 
+@pytest.fixture
+def clock(monkeypatch):
+    """Time as the agent sees it: a list whose last entry is now."""
+    times = [1000.0]
+    monkeypatch.setattr(galera_agent, "clock", lambda: times[-1])
+    return times
+
+
 def test_one_of_three_starts_and_has_no_report_then(member):
     """
     All report, the newest starts: its report is gone before its server runs.
@@ -242,6 +266,24 @@ def test_two_cannot_both_start(member):
 
     with pytest.raises(RefusedError):
         api.put("v1", "configmaps/mariadb-members", stale)
+    assert set() == api.reports()
+
+
+def test_report_that_arrives_late_is_refused(member):
+    """
+    Its answer was lost on the way, and the server runs since then: it must not stand beside it.
+    """
+    api = Api(2)
+    one = member(1, api)
+    one.wait_for_decision()
+    late = api.get("v1", "configmaps/mariadb-members")
+    late["data"] = {"mariadb-1": REPORT}
+    one.agent.peers.said = {0: {**galera_agent.NOTHING, **UP, "phase": "running", "address": "10.0.0.9"}}
+    one.tick()
+
+    assert {"life": "a", "do": "join", "addresses": ["10.0.0.9"]} == galera.get(one.folder / "decision")
+    with pytest.raises(RefusedError):
+        api.put("v1", "configmaps/mariadb-members", late)
     assert set() == api.reports()
 
 
@@ -297,17 +339,40 @@ def test_server_is_a_child_that_can_be_killed(tmp_path, program, stop, code):
     assert code == subprocess.run([sys.executable, "-c", script], check=False, timeout=60).returncode
 
 
-def test_force_is_used_up(member):
-    """
-    The key is gone in the very write that lets the member start.
-    """
+def forced(member, number):
+    """A member that waits and is told to start the cluster, and the API."""
     api = Api(3)
-    api.objects["configmaps/mariadb-members"]["data"] = {"force-from": "mariadb-1", "mariadb-2": "{}"}
-    one = member(1, api)
+    api.objects["configmaps/mariadb-members"]["data"] = {"force-from": f"mariadb-{number}/a", "mariadb-2": REPORT}
+    one = member(number, api)
     one.wait_for_decision()
+    return one, api
+
+
+def test_force_is_used_up(member, clock):
+    """
+    The key is gone in the very write that lets the member start, once the others had time to say what they do.
+    """
+    one, api = forced(member, 1)
+    one.tick()
+    one.tick()
+    before = one.decision, api.reports()
+    clock.append(clock[-1] + 6)
     one.tick()
 
+    assert (None, {"force-from", "mariadb-1", "mariadb-2"}) == before
     assert "bootstrap" == one.decision
+    assert {"mariadb-2"} == api.reports()
+
+
+def test_force_is_used_up_by_joining(member):
+    """
+    Or it would make a second cluster at the member's next start.
+    """
+    one, api = forced(member, 1)
+    one.agent.peers.said = {0: {**galera_agent.NOTHING, **UP, "phase": "running", "address": "10.0.0.9"}}
+    one.tick()
+
+    assert "join" == one.decision
     assert {"mariadb-2"} == api.reports()
 
 
@@ -367,14 +432,6 @@ def test_report_is_json_that_everybody_reads(member):
     assert {"life": "a", **CLAIMED} == written
 
 
-@pytest.fixture
-def clock(monkeypatch):
-    """Time as the agent sees it: a list whose last entry is now."""
-    times = [1000.0]
-    monkeypatch.setattr(galera_agent, "clock", lambda: times[-1])
-    return times
-
-
 def running(member, number, api):
     """A member whose server was let start, and runs."""
     one = member(number, api)
@@ -397,22 +454,6 @@ def test_server_that_has_not_said_anything_starts(member):
 
     assert "starting" == seen["phase"]
     assert "starting" == one.agent.status["phase"]
-
-
-def test_member_that_joins_leaves_reports_of_others_alone(member):
-    """
-    It has none of its own there, so nothing is written.
-    """
-    api = Api(2)
-    one = member(1, api)
-    one.wait_for_decision()
-    synced = {**galera_agent.NOTHING, **UP, "phase": "running", "address": "10.0.0.9"}
-    one.agent.peers.said = {0: synced}
-    before = api.version
-    one.tick()
-
-    assert {"life": "a", "do": "join", "addresses": ["10.0.0.9"]} == galera.get(one.folder / "decision")
-    assert before == api.version
 
 
 def test_users_that_cannot_be_set_are_tried_again(member, monkeypatch, capsys):
@@ -505,3 +546,84 @@ def test_member_with_clients_leaves_when_another_has_them(member, clock):
 
     assert not before
     assert (one.folder / "left").exists()
+
+
+def test_clients_that_stayed_are_sent_to_the_new_writer(member, clock, monkeypatch):
+    """
+    Their connections would go on writing here; but not before another has the Lease, and only for some seconds.
+    """
+    api = Api(2)
+    one = running(member, 1, api)
+    sent = []
+    monkeypatch.setattr(galera_agent, "send_clients_off", lambda: sent.append(clock[-1] - 1000))
+    one.tick()
+    one.agent.peers.said = {0: {**galera_agent.NOTHING, **UP, "phase": "running"}}
+    clock.append(1003.0)
+    one.tick()
+    clock.append(1034.0)
+    one.tick()
+    vacant = api.objects["leases/mariadb-writer"]["spec"]["holderIdentity"], list(sent)
+    for seconds in (40, 41, 42, 50, 51, 52):
+        clock.append(1000.0 + seconds)
+        api.renew("mariadb-0", seconds)
+        one.tick()
+
+    assert ("", []) == vacant
+    assert [41, 42, 50] == sent
+
+
+def slow(member, api, **more):
+    """A member whose server was up and answers no more in time."""
+    one = running(member, 0, api)
+    galera.put(one.folder / "decision", {"life": "a", "do": "join"})
+    one.tick()
+    one.server = None
+    one.agent.peers.said = {n: {**galera_agent.NOTHING, "phase": "waiting", **more} for n in (1, 2)}
+    return one
+
+
+def test_one_slow_answer_moves_no_client(member, clock):
+    """
+    The second in a row does.
+    """
+    api = Api(3)
+    one = slow(member, api)
+    holders = []
+    for seconds in (3, 6):
+        clock.append(1000.0 + seconds)
+        one.tick()
+        holders.append(api.objects["leases/mariadb-writer"]["spec"]["holderIdentity"])
+
+    assert ["mariadb-0", ""] == holders
+    assert ("running", True, False) == tuple(one.agent.status[key] for key in ("phase", "primary", "synced"))
+
+
+def test_slow_server_is_neither_killed_nor_stopped(member, clock, monkeypatch):
+    """
+    It was up in this life: its cluster is no other one's, although all others wait.
+    """
+    api = Api(3)
+    api.objects["configmaps/mariadb-members"]["data"] = {"mariadb-1": REPORT, "mariadb-2": REPORT}
+    one = slow(member, api)
+    monkeypatch.setattr(galera_agent, "stop_server", lambda: pytest.fail("it is stopped"))
+    for seconds in (3, 30, 90, 180):
+        clock.append(1000.0 + seconds)
+        one.tick()
+
+    assert {} == galera.get(one.folder / "stop")
+
+
+def test_agent_that_began_anew_knows_that_its_slow_server_was_up(member, clock):  # noqa: ARG001 - one moment for all
+    """
+    By the users that were set in this life; of another life it knows nothing.
+    """
+    api = Api(3)
+    one = slow(member, api)
+    again = galera_agent.Agent(api, Others(), "mariadb")
+    again.look()
+    known = again.status["phase"]
+    galera.put(one.folder / "users", {"life": "before"})
+    another = galera_agent.Agent(api, Others(), "mariadb")
+    another.look()
+
+    assert ("running", "starting") == (known, another.status["phase"])

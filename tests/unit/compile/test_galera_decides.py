@@ -74,6 +74,9 @@ def test_exactly_one_member_starts_the_cluster(reports, winner):
     assert {me: "bootstrap" if me == winner else "wait" for me in range(3)} == steps
 
 
+UNREADABLE = report(-1, rules.NIL, whole=False, readable=False)
+
+
 @pytest.mark.parametrize(
     ("reports", "words"),
     [
@@ -81,12 +84,13 @@ def test_exactly_one_member_starts_the_cluster(reports, winner):
         ({0: report(), 1: report(9, OTHER), 2: report()}, "different clusters"),
         ({0: report(), 1: report(-1, rules.NIL), 2: report()}, "different clusters"),
         ({0: empty(), 1: report(-1, rules.NIL, whole=False), 2: empty()}, "cut short"),
+        ({0: report(), 1: UNREADABLE, 2: report()}, "mariadb-1 cannot read its data"),
         ({0: report(1), 1: report(1), 2: report(1), 3: report(2)}, "mariadb-3 holds newer data"),
     ],
 )
 def test_doubt_is_left_to_a_person(reports, words):
     """
-    Missing, differing, broken or newer data elsewhere: nobody starts, and the reason is said.
+    Missing, differing, broken, unreadable or newer data elsewhere: nobody starts, and the reason is said.
     """
     steps = [rules.next_step(view(me, reports=reports)) for me in reports if me < 3]
 
@@ -94,21 +98,61 @@ def test_doubt_is_left_to_a_person(reports, words):
     assert words in steps[0].why
 
 
+TOLD = {"force": "mariadb-1/a", "reports": {1: report()}, "told_s": 6}
+
+
 @pytest.mark.parametrize("force", ["mariadb-1", "mariadb-1/a"])
 def test_forced_member_starts_alone(force):
     """
     The named one, in the named life, and no other.
     """
-    assert "bootstrap" == rules.next_step(view(1, force=force)).do
-    assert "report" == rules.next_step(view(0, force=force)).do
-    assert "report" == rules.next_step(view(1, force="mariadb-1/b")).do
+    assert "bootstrap" == rules.next_step(view(1, **{**TOLD, "force": force})).do
+    assert "report" == rules.next_step(view(0, **{**TOLD, "force": force})).do
+    assert "wait" == rules.next_step(view(1, **{**TOLD, "force": "mariadb-1/b"})).do
+
+
+@pytest.mark.parametrize("about", [{"told_s": 4}, {"peers": {0: peer("starting")}}])
+def test_forced_member_listens_first(about):
+    """
+    A member that makes the cluster already, or that may be heard of in a moment, comes before it.
+    """
+    assert "wait" == rules.next_step(view(1, **{**TOLD, **about})).do
+
+
+def test_forced_member_without_a_report_reports():
+    """
+    What it holds is known before it counts.
+    """
+    assert "report" == rules.next_step(view(1, **{**TOLD, "reports": {}})).do
+
+
+def test_forced_member_starts_although_another_cannot_read_its_data():
+    """
+    A person may give up what nobody can read.
+    """
+    about = {**TOLD, "reports": {0: UNREADABLE, 1: report(), 2: report()}}
+
+    assert "bootstrap" == rules.next_step(view(1, **about)).do
+
+
+def test_nobody_else_starts_when_one_is_forced():
+    """
+    Not even when all have reported; a word to a life that has ended holds nobody back.
+    """
+    reports = {0: report(9), 1: report(), 2: report()}
+
+    assert ("wait", "waiting for mariadb-1, which was told to start the cluster") == rules.next_step(
+        view(0, reports=reports, force="mariadb-1/a")
+    )[:2]
+    assert "bootstrap" == rules.next_step(view(0, reports=reports, force="mariadb-1/b")).do
 
 
 def test_running_cluster_is_joined_even_when_forced():
     """
     A second cluster is never made beside one that works.
     """
-    step = rules.next_step(view(2, peers={0: SYNCED, 1: SYNCED}, force="mariadb-2"))
+    about = {"force": "mariadb-2", "reports": {2: report()}, "told_s": 6}
+    step = rules.next_step(view(2, peers={0: SYNCED, 1: SYNCED}, **about))
 
     assert ("join", ("10.0.0.9", "10.0.0.9")) == (step.do, step.addresses)
 
@@ -155,7 +199,11 @@ def test_turn_comes_after_a_minute_or_behind_a_report():
     [
         ({"reports": {1: report(), 2: report()}, "lost_s": 14}, False),
         ({"reports": {1: report(), 2: report()}, "lost_s": 15}, True),
-        ({"reports": {1: report()}, "lost_s": 900}, False),
+        ({"reports": {1: report()}, "lost_s": 119}, False),
+        ({"reports": {1: report()}, "lost_s": 120}, True),
+        ({"lost_s": 119}, False),
+        ({"lost_s": 120}, True),
+        ({"peers": {1: peer("waiting"), 2: peer("none")}, "lost_s": 120}, True),
         ({"reports": {1: report()}, "peers": {2: peer()}, "lost_s": 59}, False),
         ({"reports": {1: report()}, "peers": {2: peer()}, "lost_s": 60}, True),
         ({"reports": {1: report()}, "peers": {2: peer("starting")}, "lost_s": 900}, False),
@@ -165,7 +213,8 @@ def test_turn_comes_after_a_minute_or_behind_a_report():
 )
 def test_server_without_a_cluster_stops_only_when_that_helps(about, stops):
     """
-    A member that nobody hears of may have the cluster: then everything stays as it is.
+    A member that nobody hears of may have the cluster: then it is left alone for longer. But it serves nobody, and what
+    it holds is known only when it stops.
     """
     assert stops == bool(rules.must_stop(view(**about)))
 
@@ -273,6 +322,23 @@ def test_members_leave_one_by_one_and_clients_first(me, peers, waited_s, is_writ
     The highest goes first, the last one holds the newest data; nobody waits for ever.
     """
     assert may == rules.may_leave(view(me, peers=peers), waited_s, is_writer=is_writer)
+
+
+@pytest.mark.parametrize(
+    ("answers", "why"),
+    [
+        ({0: SYNCED}, ""),
+        ({0: SYNCED, 1: SYNCED}, ""),
+        ({0: SYNCED, 1: None}, "mariadb-1 does not answer"),
+        ({0: peer("waiting"), 1: SYNCED}, "mariadb-0 is not synced (waiting)"),
+        ({0: {**SYNCED, "leaving": True}}, "mariadb-0 is not synced (leaving)"),
+    ],
+)
+def test_members_go_for_good_only_when_those_that_stay_hold_everything(answers, why):
+    """
+    Or the rows that only those that go hold would go with them.
+    """
+    assert why == rules.lacking("mariadb", answers)
 
 
 def test_member_waits_for_one_that_starts():

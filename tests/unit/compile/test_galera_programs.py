@@ -61,11 +61,16 @@ def data(root):
 
 
 @contextmanager
-def running(root, word, **environment):
-    """A program of the member, ended with the block if it has not ended by itself."""
-    about = {"KOLLA_K8S_ROOT": str(root), "PATH": f"{root}/bin:{os.environ['PATH']}", **environment}
+def running(root, word, setting="", **environment):
+    """A program of the member, ended with the block if it has not ended by itself; ``setting`` is run before."""
+    about = {
+        "PYTHONPATH": str(FILES),
+        "KOLLA_K8S_ROOT": str(root),
+        "PATH": f"{root}/bin:{os.environ['PATH']}",
+        **environment,
+    }
     process = subprocess.Popen(
-        [sys.executable, str(FILES / "galera.py"), word],
+        [sys.executable, "-c", f"import galera\n{setting}\ngalera.main({word.split()!r})"],
         env={**os.environ, **about},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -173,6 +178,7 @@ def test_transactions_that_nobody_decides_any_more_are_rolled_back(root):
 
     assert (UUID, 7) == (found["uuid"], found["seqno"])
     assert "transactions were prepared but never decided: rolling them back" in said
+    assert "--wsrep-start-position" not in called(root)[-1]
 
 
 def test_server_that_cannot_read_its_data_is_quoted(root):
@@ -186,6 +192,50 @@ def test_server_that_cannot_read_its_data_is_quoted(root):
 
     assert (False, False) == (found["whole"], found["empty"])
     assert "the server cannot read its data; its last words:\npage is corrupt" in said
+
+
+def test_rolled_back_member_gets_all_data_anew(root):
+    """
+    Others may have committed what it gave up, and no later start of it knows any more.
+    """
+    (data(root) / "mysql").mkdir()
+    (data(root) / "grastate.dat").write_text(GRASTATE.format(UUID, -1))
+    (data(root) / ".kolla-k8s-rolled-back").touch()
+    program(root, "mariadbd", f'echo "Recovered position: {UUID}:7"')
+
+    started(root, do="join", addresses=["10.0.0.1"])
+
+    assert "mariadbd --wsrep-cluster-address=gcomm://10.0.0.1" == called(root)[-1]
+    assert not (data(root) / "grastate.dat").exists()
+    assert (data(root) / ".kolla-k8s-rolled-back").exists()
+
+
+def test_rolled_back_member_that_makes_the_cluster_is_its_truth(root):
+    """
+    Nothing is left to be had from others.
+    """
+    (data(root) / "mysql").mkdir()
+    (data(root) / ".kolla-k8s-rolled-back").touch()
+    program(root, "mariadbd", f'echo "Recovered position: {UUID}:7"')
+
+    started(root, do="bootstrap")
+
+    assert called(root)[-1].endswith(f"--wsrep-start-position={UUID}:7")
+    assert not (data(root) / ".kolla-k8s-rolled-back").exists()
+
+
+def test_data_that_could_not_be_read_are_read_again(root):
+    """
+    In the same life: a full disk may have been emptied meanwhile.
+    """
+    (data(root) / "mysql").mkdir()
+    program(root, "mariadbd", f'test -e {root}/mended && echo "Recovered position: {UUID}:7"')
+    with running(root, "start", setting="galera.READ_AGAIN_S = 0.1"):
+        first = until(lambda: report(root))
+        (root / "mended").touch()
+        until(lambda: report(root)["whole"])
+
+    assert {**first, "uuid": UUID, "seqno": 7, "whole": True, "readable": True} == report(root)
 
 
 def test_member_says_what_its_agent_says_while_it_waits(root):
@@ -220,6 +270,47 @@ def test_server_leaves_when_its_agent_lets_it(root):
 
     assert is_waiting
     assert 0 == code
+
+
+def part(root, count, setting=""):
+    """Ask a member to go for good; gives exit code and what it said."""
+    about = {"POD_NAME": "mariadb-2", "POD_NAMESPACE": "openstack"}
+    setting = f"import galera_api; galera.PART_S = 0; galera_api.host_of = lambda number: {HERE!r}; {setting}"
+    with running(root, f"part {count}", setting, **about) as process:
+        said, _ = process.communicate(timeout=PATIENCE_S)
+    return process.returncode, said
+
+
+def test_member_may_go_when_those_that_stay_are_synced(root):
+    """
+    Each of them is asked, by its agent.
+    """
+    with serving(lambda _: (200, {"phase": "running", "synced": True, "leaving": False}), host=HERE) as server:
+        code, said = part(root, 2, f"galera_api.PORT = {server.port}")
+
+    assert (0, "") == (code, said)
+    assert 2 == len(server.asked)
+
+
+def test_member_stays_when_one_that_should_stay_is_behind(root):
+    """
+    With that member's name, and a way out.
+    """
+    code, said = part(root, 1)
+
+    assert 1 == code
+    assert "mariadb-0 does not answer" in said
+    assert "bring it up first" in said
+
+
+def test_members_are_called_by_their_names(root, monkeypatch):
+    """
+    In their own namespace.
+    """
+    monkeypatch.setattr(galera_api, "ROOT", root)
+    monkeypatch.setenv("POD_NAMESPACE", "openstack")
+
+    assert "mariadb-1.mariadb-peers.openstack.svc" == galera_api.host_of(1)
 
 
 # The agent and its requests.
@@ -302,7 +393,8 @@ def test_peers_are_asked_again_and_again(root):
     """
     script = f"""
 import time, galera_agent
-galera_agent.PORT = int(__import__("sys").argv[1])
+import galera_api
+galera_api.PORT = int(__import__("sys").argv[1])
 peers = galera_agent.Peers(lambda number: ["{HERE}", "127.0.0.1"][number])
 peers.watch([0, 1])
 peers.watch([0])
@@ -374,12 +466,13 @@ def test_api_that_closes_the_line_is_refused_and_asked_anew(kube, serve):
 
 
 @pytest.mark.parametrize(("answer", "said"), [((200, {"phase": "running"}), {"phase": "running"}), ((0, None), None)])
-def test_peer_says_how_it_is_or_nothing(answer, said):
+def test_peer_says_how_it_is_or_nothing(monkeypatch, answer, said):
     """
     Whatever goes wrong with it is silence.
     """
     with serving(lambda _: answer) as server:
-        assert said == galera_api.ask_peer("127.0.0.1", server.port)
+        monkeypatch.setattr(galera_api, "PORT", server.port)
+        assert said == galera_api.ask_peer("127.0.0.1")
 
 
 STATUS = "wsrep_ready\tON\nwsrep_cluster_status\tPrimary\nwsrep_local_state_comment\t{}\n"
@@ -391,7 +484,10 @@ STATUS = "wsrep_ready\tON\nwsrep_cluster_status\tPrimary\nwsrep_local_state_comm
         (f"printf '{STATUS.format('Synced')}'", (True, True, True)),
         (f"printf '{STATUS.format('Donor/Desynced')}'", (True, True, False)),
         ("printf 'wsrep_ready\tOFF\n'", (True, False, False)),
-        ("exit 1", (False, False, False)),
+        (
+            'echo "ERROR 2002 (HY000): Can\'t connect to local server through socket (111)" >&2; exit 1',
+            (False, False, False),
+        ),
     ],
 )
 def test_state_of_the_server_is_what_it_says_itself(root, monkeypatch, script, state):
@@ -404,6 +500,32 @@ def test_state_of_the_server_is_what_it_says_itself(root, monkeypatch, script, s
     found = galera_api.server_state()
 
     assert state == (found["is_up"], found["primary"], found["synced"])
+
+
+def test_server_that_gives_no_answer_is_not_down(root, monkeypatch):
+    """
+    It may have too much to do: nothing is known of it then.
+    """
+    program(root, "mariadb", "echo 'ERROR 1040 (HY000): Too many connections' >&2; exit 1")
+    monkeypatch.setenv("PATH", f"{root}/bin:{os.environ['PATH']}")
+
+    assert galera_api.server_state() is None
+
+
+def test_clients_that_have_nothing_under_way_are_sent_off(root, monkeypatch):
+    """
+    One that is gone already keeps no other one here; where there is none, nothing is done.
+    """
+    monkeypatch.setenv("PATH", f"{root}/bin:{os.environ['PATH']}")
+    program(root, "mariadb", f'cat >> "{root}/asked"; echo >> "{root}/asked"; echo "KILL SOFT CONNECTION 7;"')
+    galera_api.send_clients_off()
+    some = called(root)
+    program(root, "mariadb", "")
+    galera_api.send_clients_off()
+
+    assert [False, True] == ["--force" in line for line in some]
+    assert ["KILL SOFT CONNECTION 7;", ""] == (root / "asked").read_text().splitlines()[-2:]
+    assert 3 == len(called(root))
 
 
 def test_server_names_those_it_sees_without_their_ports(root, monkeypatch):

@@ -289,32 +289,84 @@ class Broker:
         return 200, {}, [{"payload": one} for one in self.payloads if self.after <= 0]
 
 
+ENABLED = {"name": "old", "state": "enabled", "stability": "stable"}
+EXPERIMENT = {"name": "bold", "state": "disabled", "stability": "experimental"}
+DISABLED = {"name": "new", "state": "disabled", "stability": "stable"}
+
+
+@pytest.fixture
+def flags(tmp_path, monkeypatch):
+    """Put a ``rabbitmqctl`` on the path that lists these feature flags; gives how it was called."""
+
+    def put(*listed, enabling="exit 0"):
+        path = tmp_path / "rabbitmqctl"
+        path.write_text(
+            f"""#!/bin/sh
+            echo "$*" >> "{tmp_path}/called"
+            case $* in *list_feature_flags*) echo '{json.dumps(listed)}';; *) {enabling};; esac"""
+        )
+        path.chmod(0o700)
+        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+        monkeypatch.setenv("HOME", str(tmp_path))
+        return lambda: (tmp_path / "called").read_text().splitlines() if (tmp_path / "called").exists() else []
+
+    return put
+
+
 def ask_broker(login, monkeypatch, broker, members=1, *, publishes=True):
     monkeypatch.setenv("POD_IP", HOSTS[0])
     with an_api(HOSTS[0], 15672, broker.answers):
         return check("rabbitmq", login=login, members=members, publishes=publishes)
 
 
-def test_message_that_comes_back_proves_a_broker(login, monkeypatch):
+def test_message_that_comes_back_proves_a_broker(login, monkeypatch, flags):
     """
     From a quorum queue, after a moment.
     """
+    flags(ENABLED, EXPERIMENT)
     broker = Broker(a_node(), a_node("rabbit@1"), after=2)
 
     said = ask_broker(login, monkeypatch, broker, 2)
 
-    assert "2 nodes without alarm; a confirmed message was consumed from a quorum queue" == said
+    told = "2 nodes without alarm; all feature flags enabled; a confirmed message was consumed from a quorum queue"
+    assert told == said
     assert ({"gate": "quorum"}, ["n0nce"]) == (broker.queues, broker.payloads)
 
 
-def test_member_that_only_looks_publishes_nothing(login, monkeypatch):
+def test_member_that_only_looks_publishes_nothing(login, monkeypatch, flags):
     """
-    One message proves the cluster.
+    One message proves the cluster, and one member enables its feature flags.
     """
+    called = flags(DISABLED)
     broker = Broker(a_node())
 
-    ask_broker(login, monkeypatch, broker, publishes=False)
+    said = ask_broker(login, monkeypatch, broker, publishes=False)
 
+    assert "1 nodes without alarm" == said
+    assert ([], []) == (broker.payloads, called())
+
+
+def test_feature_flags_of_a_new_version_are_enabled_once(login, monkeypatch, flags):
+    """
+    The version after it would not start without them; experiments stay as they are. A pod asks until it is so.
+    """
+    called = flags(ENABLED, DISABLED, EXPERIMENT)
+    said = [ask_broker(login, monkeypatch, Broker(a_node())) for _ in range(2)]
+
+    assert ["--silent --formatter json list_feature_flags name state stability", "enable_feature_flag all"] == called()
+    assert "all feature flags enabled, now also: new" in said[0]
+    assert "all feature flags enabled;" in said[1]
+
+
+def test_feature_flags_that_cannot_be_enabled_are_red(login, monkeypatch, flags):
+    """
+    With the broker's words; nothing is published.
+    """
+    flags(DISABLED, enabling="echo 'a node does not know new' >&2; exit 69")
+    broker = Broker(a_node())
+
+    with pytest.raises(SystemExit, match="feature flags: a node does not know new"):
+        ask_broker(login, monkeypatch, broker)
     assert [] == broker.payloads
 
 
@@ -338,18 +390,20 @@ def test_cluster_that_is_not_whole_is_red(login, monkeypatch, nodes, said):
     assert [] == broker.payloads
 
 
-def test_message_that_is_not_confirmed_is_red(login, monkeypatch):
+def test_message_that_is_not_confirmed_is_red(login, monkeypatch, flags):
     """
     The queue has no majority then.
     """
+    flags(ENABLED)
     with pytest.raises(SystemExit, match="a published message was not confirmed"):
         ask_broker(login, monkeypatch, Broker(a_node(), routes=False))
 
 
-def test_confirmed_message_that_never_comes_back_is_red(login, monkeypatch):
+def test_confirmed_message_that_never_comes_back_is_red(login, monkeypatch, flags):
     """
     After two seconds of asking.
     """
+    flags(ENABLED)
     with pytest.raises(SystemExit, match="a confirmed message did not come back"):
         ask_broker(login, monkeypatch, Broker(a_node(), after=99))
 

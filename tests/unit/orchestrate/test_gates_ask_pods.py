@@ -14,7 +14,7 @@ from kolla_k8s.model.plan import GateSpec
 from kolla_k8s.model.service import GateKind
 from kolla_k8s.orchestrate.gate import KINDS as KNOWN_KINDS
 from kolla_k8s.orchestrate.gate import Gates
-from kolla_k8s.orchestrate.kinds import POD
+from kolla_k8s.orchestrate.kinds import POD, STATEFUL_SET
 from kolla_k8s.ports import ExecResult
 from tests.fake_cluster import FakeCluster
 from tests.unit.orchestrate.objects import condition, labels, thing
@@ -42,7 +42,7 @@ ALL = [("rabbitmq", 3), ("memcached", 2), ("libvirt", 2), ("openvswitch", 2), ("
 class Asked:
     """A cluster of ready pods that answer as told, and what they were asked."""
 
-    def __init__(self, service, count, answer=lambda _pod: ExecResult(0, "noise\nfine\n", "")):
+    def __init__(self, service, count, answer=lambda _pod: ExecResult(0, "noise\nfine\n", ""), *, wanted=None):
         self.cluster, self.calls = FakeCluster(), []
         self.service, self.answer = service, answer
         kind, workload = KINDS[service]
@@ -56,6 +56,7 @@ class Asked:
             meta = {"labels": labels(service, workload)}
             pod = thing("Pod", f"{service}-{number}", meta=meta, status=status)
             self.cluster.put(POD, {**pod, "spec": {"nodeName": f"node-{number}"}})
+        self.cluster.put(STATEFUL_SET, thing("StatefulSet", service, spec={"replicas": wanted or count}))
         self.cluster.on_exec = self._exec
         self.gate = GateSpec("gate", kind, workload, {"southbound": "nb", "workloads": ["scheduler", "conductor"]})
 
@@ -95,6 +96,27 @@ def test_one_red_member_makes_the_gate_red(service):
 
     assert not result.is_green
     assert f"{service}-1: it is broken" == result.evidence
+
+
+@pytest.mark.parametrize("service", ["mariadb", "rabbitmq"])
+def test_cluster_without_a_member_is_red(service):
+    """
+    Those that are ready prove nothing of the one that is not.
+    """
+    asked = Asked(service, 1, wanted=3)
+
+    assert (False, "1 of 3 members are ready") == (asked.check().is_green, asked.check().evidence)
+    assert [] == asked.calls
+
+
+def test_members_of_a_set_that_nobody_finds_are_those_that_are_ready():
+    """
+    It goes just now.
+    """
+    asked = Asked("mariadb", 1)
+    asked.cluster.remove(STATEFUL_SET, "mariadb", "openstack")
+
+    assert asked.check().is_green
 
 
 def test_message_is_published_last_and_once():

@@ -164,7 +164,7 @@ def test_cluster_that_has_a_way_to_leave_is_told_how_many_stay(shipped):
 
     leaves = {step.name: step.leaves for step in plan.steps}
     assert (LeaveSpec("server", ("bash", "/etc/rabbitmq/leave.sh"), 3),) == leaves["rabbitmq"]
-    assert () == leaves["mariadb"]
+    assert (LeaveSpec("server", ("python3", "/kolla-k8s/galera.py", "part"), 1),) == leaves["mariadb"]
     assert [("nb", 3), ("sb", 1)] == [(leave.workload, leave.members) for leave in leaves["ovn"]]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -16,38 +17,58 @@ from tests.unit.orchestrate.virtual import run
 @pytest.fixture
 def cluster():
     found = FakeCluster()
-    told = {"uuid": "u", "seqno": 7, "empty": False}
-    data = {"mariadb-0": json.dumps(told), "mariadb-1": json.dumps({**told, "seqno": -1, "empty": True})}
-    found.put(CONFIG_MAP, {"metadata": {"name": "mariadb-members"}, "data": data}, "openstack")
+    told = {"life": "a", "uuid": "u", "seqno": 7, "empty": False, "whole": True}
+    none = {**told, "seqno": -1}
+    data = {
+        "mariadb-0": told,
+        "mariadb-1": {**none, "empty": True},
+        "mariadb-2": {**none, "whole": False},
+        "mariadb-3": {**none, "whole": False, "readable": False},
+    }
+    said = {pod: json.dumps(one) for pod, one in data.items()}
+    found.put(CONFIG_MAP, {"metadata": {"name": "mariadb-members"}, "data": said}, "openstack")
     return found
 
 
 def test_reports_say_where_data_end(cluster):
     """
-    Of the members that are stopped.
+    Of the members that are stopped, or why they hold nothing to start from.
     """
-    expected = [Report("mariadb-0", "u", 7, is_empty=False), Report("mariadb-1", "u", -1, is_empty=True)]
+    expected = [
+        Report("mariadb-0", "a", "u", 7),
+        Report("mariadb-1", "a", "u", -1, "empty"),
+        Report("mariadb-2", "a", "u", -1, "cut short by a state transfer"),
+        Report("mariadb-3", "a", "u", -1, "cannot read its data, see its log"),
+    ]
 
     assert expected == run(reports(cluster, "openstack", "mariadb"))
 
 
 def test_member_with_data_may_start_alone(cluster):
     """
-    The word its agent waits for, and the reports stay.
+    The word its agent waits for, to this start of it alone, and the reports stay.
     """
     run(force_from(cluster, "openstack", "mariadb", "mariadb-0"))
 
     data = cluster.peek(CONFIG_MAP, "mariadb-members", "openstack")["data"]
-    assert "mariadb-0" == data["force-from"]
-    assert {"mariadb-0", "mariadb-1", "force-from"} == set(data)
+    assert "mariadb-0/a" == data["force-from"]
+    assert {*(f"mariadb-{number}" for number in range(4)), "force-from"} == set(data)
 
 
-@pytest.mark.parametrize("pod", ["mariadb-1", "mariadb-2"])
-def test_empty_or_running_member_is_refused(cluster, pod):
+@pytest.mark.parametrize(
+    ("pod", "why"),
+    [
+        ("mariadb-1", "has nothing to start from (empty)"),
+        ("mariadb-2", "has nothing to start from (cut short by a state transfer)"),
+        ("mariadb-3", "has nothing to start from (cannot read its data, see its log)"),
+        ("mariadb-4", "is no stopped member"),
+    ],
+)
+def test_member_without_whole_data_is_refused(cluster, pod, why):
     """
-    With those that are fit.
+    With those that are fit; one that runs, or is not there, has no report.
     """
-    with pytest.raises(OutsideError, match=r"name one of: mariadb-0"):
+    with pytest.raises(OutsideError, match=re.escape(f"Pod {pod}: {why}; name one of: mariadb-0")):
         run(force_from(cluster, "openstack", "mariadb", pod))
 
 
