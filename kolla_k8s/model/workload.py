@@ -100,6 +100,9 @@ class Host(Strict):
     network: bool = False
     pid: bool = False
     ipc: bool = False
+    ports: dict[Name, Port | tuple[Port, Port]] = Field(
+        default={}, description="a port of the node, or first and last: open to services that need this one"
+    )
     outlive: list[FileName] = Field(
         default=[],
         description="programs that run on when the pod ends: their names in /run/kolla-k8s/outlive start them outside",
@@ -109,6 +112,8 @@ class Host(Strict):
     def _can_let_go(self) -> Host:
         if self.outlive and not self.pid:
             raise ValueError("what outlives the pod is a process of the node: outlive needs pid")
+        if self.ports and not self.network:
+            raise ValueError("ports of the node are of pods on its network: ports needs network")
         return self
 
 

@@ -355,3 +355,17 @@ def test_each_northbound_database_has_an_address_that_stays(count):
     }
 
     assert {f"ovn-{number}": f"ovn-nb-{number}" for number in range(count)} == chosen
+
+
+@pytest.mark.parametrize(("said", "wanted"), [("192.0.2.0/24", {"192.0.2.0/24"}), ("", {"0.0.0.0/0", "::/0"})])
+def test_consoles_of_guests_are_reached_on_their_nodes(said, wanted):
+    """
+    The proxy goes to the ports that libvirt gives them, and to nodes alone where the site says what these are.
+    """
+    options = ("--set-json", f"global.nodeCidrs={json.dumps([said] if said else [])}")
+    policies = {item["metadata"]["name"]: item for item in objects("nova", *options) if item["kind"] == "NetworkPolicy"}
+    port = {"port": 5900, "endPort": 6599, "protocol": "TCP"}
+
+    (rule,) = (r for r in policies["nova-novncproxy"]["spec"]["egress"] if r["ports"] == [port])
+
+    assert wanted == {peer["ipBlock"]["cidr"] for peer in rule["to"]}

@@ -150,7 +150,7 @@ sectionName: {{ $gateway.listener }}
 {{- end }}
 {{- end -}}
 
-{{/* Addresses of a system outside; none said is anywhere. */}}
+{{/* Addresses of a system outside, or of nodes; none said is anywhere. */}}
 {{- define "cinder.outside" -}}
 {{- range . | default (list "0.0.0.0/0" "::/0") }}
 - ipBlock:

@@ -162,7 +162,7 @@ storageClassName: {{ $class }}
 {{- end }}
 {{- end -}}
 
-{{/* Addresses of a system outside; none said is anywhere. */}}
+{{/* Addresses of a system outside, or of nodes; none said is anywhere. */}}
 {{- define "glance.outside" -}}
 {{- range . | default (list "0.0.0.0/0" "::/0") }}
 - ipBlock:

@@ -97,3 +97,11 @@
 {{- end }}
 {{- end -}}
 
+{{/* Addresses of a system outside, or of nodes; none said is anywhere. */}}
+{{- define "nova-compute.outside" -}}
+{{- range . | default (list "0.0.0.0/0" "::/0") }}
+- ipBlock:
+    cidr: {{ . | quote }}
+{{- end }}
+{{- end -}}
+

@@ -150,6 +150,14 @@ sectionName: {{ $gateway.listener }}
 {{- end }}
 {{- end -}}
 
+{{/* Addresses of a system outside, or of nodes; none said is anywhere. */}}
+{{- define "nova.outside" -}}
+{{- range . | default (list "0.0.0.0/0" "::/0") }}
+- ipBlock:
+    cidr: {{ . | quote }}
+{{- end }}
+{{- end -}}
+
 {{- define "nova.bootstrapLabels" -}}
 app.kubernetes.io/name: nova
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -162,6 +170,7 @@ needs.kolla-k8s.io/placement: 'true'
 needs.kolla-k8s.io/glance: 'true'
 needs.kolla-k8s.io/neutron: 'true'
 needs.kolla-k8s.io/cinder: 'true'
+needs.kolla-k8s.io/libvirt: 'true'
 needs.kolla-k8s.io/nova: 'true'
 {{- end -}}
 

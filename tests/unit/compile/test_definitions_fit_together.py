@@ -50,6 +50,10 @@ def problems(folder, *definitions):
         (config("${host:silent}"), "${host:silent}: nothing of it listens; give a workload of it a port"),
         (workload(host=HOST), "the control plane shares nothing with the node; use plane: node"),
         (
+            workload(host={**HOST, "ports": {"consoles": 5900}}),
+            "ports of the node are of pods on its network: ports n",
+        ),
+        (
             workload(host={**HOST, "pid": False, "outlive": ["a"]}),
             "what outlives the pod is a process of the node: outl",
         ),
