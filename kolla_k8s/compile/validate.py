@@ -15,7 +15,7 @@ from kolla_k8s.compile.members import programs
 from kolla_k8s.compile.pod import OWN_VOLUMES, SECRETS_OF
 from kolla_k8s.compile.room import Path, Room
 from kolla_k8s.errors import Problem, UserFilesError
-from kolla_k8s.model.catalog import Catalog, derived_secrets, has_addresses, user_passwords
+from kolla_k8s.model.catalog import Catalog, derived_secrets, has_addresses, user_passwords, workload_of
 from kolla_k8s.model.exposed import node_port
 from kolla_k8s.model.placeholders import FILTERS, OF_HOSTS, WORDS, placeholders
 from kolla_k8s.model.service import Plane, Rotate, SecretKind, Service
@@ -71,7 +71,18 @@ def _placeholders(room: Room) -> Iterator[Problem]:
                 yield room.problem(path, f'no placeholder is called "{found.word}"', did_you_mean(found.word, WORDS))
             for name in set(found.filters) - FILTERS:
                 yield room.problem(path, f'{found}: no filter is called "{name}"', did_you_mean(name, FILTERS))
+            if found.word == "host" and "ip" in found.filters:
+                yield from _kept_address(room, path, found.argument)
             yield from _argument(room, path, found.word, found.argument)
+
+
+def _kept_address(room: Room, path: Path, argument: str) -> Iterator[Problem]:
+    """Who keeps an address is cut off when the Service is made anew with another one."""
+    name, _, workload = argument.partition("/")
+    service = room.catalog.services.get(name)
+    if service and (found := workload_of(service, workload)) and not found.keep_address:
+        fact = f"${{host:{argument}|ip}}: the address changes when {name} is uninstalled and comes again"
+        yield room.problem(path, fact, "say keep-address: true in the workload that listens there")
 
 
 def _texts(service: Service) -> Iterator[tuple[Path, Any]]:

@@ -212,6 +212,10 @@ class Workload(Container):
         default="ScheduleAnyway", description="how strictly replicas keep apart; OneANode: never two on a node"
     )
     service: Name | None = Field(default=None, description="name of the Kubernetes Service, when not the usual one")
+    keep_address: bool = Field(
+        default=False,
+        description="its Service, and so the address, outlives an uninstall: for clients that keep it, ${host:...|ip}",
+    )
     config: list[FileName] | None = Field(default=None, description="files this workload gets; all when left out")
     containers: dict[Name, Container] = {}
     prepare: dict[Name, Prepare] = {}

@@ -357,6 +357,16 @@ def test_each_northbound_database_has_an_address_that_stays(count):
     assert {f"ovn-{number}": f"ovn-nb-{number}" for number in range(count)} == chosen
 
 
+def test_addresses_that_others_keep_outlive_an_uninstall():
+    """
+    Who wrote one down at its start is not cut off when the databases come again; no other Service stays behind.
+    """
+    services = [item["metadata"] for name in NAMES for item in objects(name) if item["kind"] == "Service"]
+    kept = {about["name"] for about in services if "helm.sh/resource-policy" in about.get("annotations", {})}
+
+    assert {"ovn-0", "ovn-sb"} == kept
+
+
 @pytest.mark.parametrize(("said", "wanted"), [("192.0.2.0/24", {"192.0.2.0/24"}), ("", {"0.0.0.0/0", "::/0"})])
 def test_consoles_of_guests_are_reached_on_their_nodes(said, wanted):
     """

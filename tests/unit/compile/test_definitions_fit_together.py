@@ -48,6 +48,10 @@ def problems(folder, *definitions):
         (config("${secret:othr/key}"), 'no service is called "othr"; did you mean "other"?'),
         (config("${host:othr}"), 'no service is called "othr"; did you mean "other"?'),
         (config("${host:silent}"), "${host:silent}: nothing of it listens; give a workload of it a port"),
+        (
+            config("${host:other|ip}"),
+            "${host:other|ip}: the address changes when other is uninstalled and comes again; s",
+        ),
         (workload(host=HOST), "the control plane shares nothing with the node; use plane: node"),
         (
             workload(host={**HOST, "ports": {"consoles": 5900}}),
