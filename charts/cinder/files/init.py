@@ -293,7 +293,7 @@ def _json(content, facts):
 
 def _deep(value, facts):
     if isinstance(value, dict):
-        return {key: _deep(item, facts) for key, item in value.items()}
+        return {key: _deep(item, facts) for key, item in value.items() if item is not None}
     if isinstance(value, list):
         return [_deep(item, facts) for item in value]
     return fill(value, facts) if isinstance(value, str) else value
