@@ -16,6 +16,7 @@ from kolla_k8s.compile.pod import OWN_VOLUMES, SECRETS_OF
 from kolla_k8s.compile.room import Path, Room
 from kolla_k8s.errors import Problem, UserFilesError
 from kolla_k8s.model.catalog import Catalog, derived_secrets, has_addresses, user_passwords, workload_of
+from kolla_k8s.model.choices import conditions
 from kolla_k8s.model.exposed import node_port
 from kolla_k8s.model.placeholders import FILTERS, OF_HOSTS, WORDS, placeholders
 from kolla_k8s.model.service import Plane, Rotate, SecretKind, Service
@@ -310,19 +311,7 @@ def _rotation(room: Room, path: Path, rotate: Rotate | None) -> Iterator[Problem
 
 def _options(room: Room) -> Iterator[Problem]:
     spec = room.service.spec
-    whens: list[tuple[Path, Mapping[str, Any]]] = [
-        (("spec", "workloads", name, "when"), workload.when) for name, workload in spec.workloads.items()
-    ]
-    whens += [
-        (("spec", "config", file, "variants", name, "when"), variant.when)
-        for file, details in spec.config.items()
-        for name, variant in details.variants.items()
-    ]
-    whens += [(("spec", "needs", "when", name), when) for name, when in spec.needs.when.items()]
-    whens += [(("spec", "secrets", name, "when"), secret.when) for name, secret in spec.secrets.items()]
-    whens += [(("spec", "external", name, "when"), external.when) for name, external in spec.external.items()]
-    whens += [(("spec", "gates", name, "when"), gate.when) for name, gate in spec.gates.items()]
-    for path, when in whens:
+    for path, when in conditions(room.service):
         for option, value in when.items():
             yield from room.unknown((*path, option), "option", option, spec.options)
             choices = spec.options[option].one_of if option in spec.options else []
