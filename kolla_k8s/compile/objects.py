@@ -24,8 +24,13 @@ def selector(service: Service, component: str) -> dict[str, Any]:
 
 
 def switch(when: Mapping[str, Any]) -> str:
-    """Go condition of a ``when``; empty when there is none."""
-    tests = [f'(eq (toString (index .Values.options "{option}")) "{value}")' for option, value in when.items()]
+    """Go condition of a ``when``; empty when there is none.
+
+    >>> switch({"http": True})
+    'and (eq (toString (index .Values.options "http")) "true")'
+    """
+    wanted = {option: str(value).lower() if isinstance(value, bool) else value for option, value in when.items()}
+    tests = [f'(eq (toString (index .Values.options "{option}")) "{value}")' for option, value in wanted.items()]
     return " ".join(["and", *tests]) if tests else ""
 
 

@@ -379,3 +379,24 @@ def test_consoles_of_guests_are_reached_on_their_nodes(said, wanted):
     (rule,) = (r for r in policies["nova-novncproxy"]["spec"]["egress"] if r["ports"] == [port])
 
     assert wanted == {peer["ipBlock"]["cidr"] for peer in rule["to"]}
+
+
+@pytest.mark.parametrize("backend", ["file", "rbd", "s3"])
+def test_images_of_the_web_are_a_store_beside_the_usual_one(backend):
+    """
+    Certificates are looked at, and policies let the pods out to it; without the option there is none.
+    """
+    seen = {}
+    for name in ("true", "false"):
+        items = objects("glance", "--set", f"options.backend={backend},options.http={name}")
+        policies = {item["metadata"]["name"] for item in items if item["kind"] == "NetworkPolicy"}
+        (api,) = (
+            json.loads(item["data"]["pod.json"])["files"]["glance-api.conf"]["content"]
+            for item in items
+            if item["kind"] == "ConfigMap" and item["metadata"]["name"].startswith("glance-api-")
+        )
+        stores = api["DEFAULT"]["enabled_backends"], api["glance_store"]["default_backend"]
+        seen[name] = (*stores, api.get("http"), "glance-to-web" in policies)
+
+    assert (f"{backend}:{backend},http:http", backend, {"https_insecure": False}, True) == seen["true"]
+    assert (f"{backend}:{backend}", backend, None, False) == seen["false"]
