@@ -81,7 +81,7 @@ def _plan(catalog: Catalog, service: Service, name: str) -> PodPlan:
         config_name=f'include "@@.configName" (dict "root" $ "pod" "{name}"{each})' if has_file else "",
         files=files,
         volumes=dict(workload.volumes),
-        outlive=workload.host.outlive if workload.host else [],
+        outlive=workload.host.outlive.programs if workload.host and workload.host.outlive else [],
         needs_token=service.spec.bootstrap is not None or agent_of(workload) is not None,
         node_parts=config_map_name(service.name) if files and belongs_to_nodes(service, workload) else "",
     )

@@ -93,6 +93,16 @@ class Privilege(Strict):
     capabilities: list[str] = []
 
 
+class Outlive(Strict):
+    """Programs that run on when the pod ends, and why: their names in /run/kolla-k8s/outlive start them outside.
+
+    They go into cgroups of the node's own, so the pod gets the node's /sys/fs/cgroup.
+    """
+
+    programs: Annotated[list[FileName], Field(min_length=1)]
+    reason: Reason
+
+
 class Host(Strict):
     """Which namespaces of the node the pod shares, and why."""
 
@@ -103,10 +113,7 @@ class Host(Strict):
     ports: dict[Name, Port | tuple[Port, Port]] = Field(
         default={}, description="a port of the node, or first and last: open to services that need this one"
     )
-    outlive: list[FileName] = Field(
-        default=[],
-        description="programs that run on when the pod ends: their names in /run/kolla-k8s/outlive start them outside",
-    )
+    outlive: Outlive | None = None
 
     @model_validator(mode="after")
     def _can_let_go(self) -> Host:

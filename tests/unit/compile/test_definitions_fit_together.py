@@ -53,12 +53,13 @@ def problems(folder, *definitions):
             "${host:other|ip}: the address changes when other is uninstalled and comes again; s",
         ),
         (workload(host=HOST), "the control plane shares nothing with the node; use plane: node"),
+        (workload(host={**HOST, "outlive": {"programs": ["a"]}}), "spec.workloads.api.host.outlive.reason"),
         (
             workload(host={**HOST, "ports": {"consoles": 5900}}),
             "ports of the node are of pods on its network: ports n",
         ),
         (
-            workload(host={**HOST, "pid": False, "outlive": ["a"]}),
+            workload(host={**HOST, "pid": False, "outlive": {"programs": ["a"], "reason": "serves guests"}}),
             "what outlives the pod is a process of the node: outl",
         ),
         (workload(volumes={"dev": {"path": "/dev", "host": HOST_PATH}}), "the control plane has no host paths; use"),
