@@ -12,7 +12,7 @@ from kolla_k8s.compile.render import chart_digest
 from kolla_k8s.compile.values import values_schema
 from kolla_k8s.errors import OutsideError, Problem, UserFilesError
 from kolla_k8s.model.catalog import Catalog, is_control
-from kolla_k8s.model.choices import choose
+from kolla_k8s.model.choices import choose, options_of_nodes
 from kolla_k8s.model.placeholders import placeholders
 from kolla_k8s.model.service import Service
 from kolla_k8s.orchestrate.plan import Wanted
@@ -49,6 +49,7 @@ def load_cloud(source: Source, services: Iterable[str] = ()) -> Cloud:
         schemas={name: values_schema(catalog, service) for name, service in catalog.services.items()},
         options={name: catalog.known_options(name) for name in catalog.services},
         on_nodes={name: filled_in(service) for name, service in catalog.services.items() if not is_control(service)},
+        by_node={name: options_of_nodes(service) for name, service in catalog.services.items()},
     )
     site = check_site(read, known)
     require_known(services, catalog.services)

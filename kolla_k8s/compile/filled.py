@@ -14,7 +14,7 @@ from kolla_k8s.compile.room import Path, Room
 from kolla_k8s.compile.shapes import contents
 from kolla_k8s.compile.words import DATABASE_FILE, GATE_FILE, UWSGI_FILE
 from kolla_k8s.errors import Problem
-from kolla_k8s.model.catalog import Catalog, derived_secrets, facts_of, has_addresses
+from kolla_k8s.model.catalog import Catalog, derived_secrets, facts_of, has_addresses, workload_of
 from kolla_k8s.model.placeholders import FILTERS, OF_HOSTS, WORDS, placeholders
 from kolla_k8s.model.service import Service
 from kolla_k8s.suggest import did_you_mean
@@ -29,7 +29,18 @@ def placeholder_problems(room: Room) -> Iterator[Problem]:
                 yield room.problem(here, f'no placeholder is called "{found.word}"', did_you_mean(found.word, WORDS))
             for name in set(found.filters) - FILTERS:
                 yield room.problem(here, f'{found}: no filter is called "{name}"', did_you_mean(name, FILTERS))
+            if found.word == "host" and "ip" in found.filters:
+                yield from _kept_address(room, here, found.argument)
             yield from _argument(room, here, found.word, found.argument)
+
+
+def _kept_address(room: Room, path: Path, argument: str) -> Iterator[Problem]:
+    """Who keeps an address is cut off when the Service is made anew with another one."""
+    name, _, workload = argument.partition("/")
+    service = room.catalog.services.get(name)
+    if service and (found := workload_of(service, workload)) and not found.keep_address:
+        fact = f"${{host:{argument}|ip}}: the address changes when {name} is uninstalled and comes again"
+        yield room.problem(path, fact, "say keep-address: true in the workload that listens there")
 
 
 def _texts(service: Service) -> Iterator[tuple[Path, str]]:

@@ -59,6 +59,11 @@ def _all_ports(service: Service) -> list[int]:
     return [port for workload in service.spec.workloads.values() for port in workload.client_ports.values()]
 
 
+def goes_outside(catalog: Catalog, service: Service) -> bool:
+    """Whether its policies name addresses that no label stands for."""
+    return bool(service.spec.external) or any(_ports_of_nodes(catalog[need]) for need in catalog.needs(service.name))
+
+
 def external_objects(service: Service) -> dict[str, tuple[dict[str, Any], str]]:
     """Template file name -> policy that lets a service's pods out to a system outside, and its condition."""
     found = {}
@@ -94,7 +99,18 @@ def _needs(catalog: Catalog, service: Service, component: str) -> list[dict[str,
     wanted = catalog.needs(service.name)
     if component == "bootstrap" and service.spec.identity.services and "keystone" not in wanted:
         wanted = [*wanted, service.name]
-    return [_edge(service, catalog[need]) for need in wanted if host_of(catalog[need])]
+    edges = [_edge(service, catalog[need]) for need in wanted if host_of(catalog[need])]
+    return [*edges, *(_to_nodes(ports) for need in wanted if (ports := _ports_of_nodes(catalog[need])))]
+
+
+def _ports_of_nodes(need: Service) -> list[dict[str, Any]]:
+    hosts = [workload.host for workload in need.spec.workloads.values() if workload.host]
+    return [_range(port) for host in hosts for port in host.ports.values()]
+
+
+def _to_nodes(ports: list[dict[str, Any]]) -> dict[str, Any]:
+    """Pods on the host's network match no label: the way to them is the way to their nodes."""
+    return {"to": Block('include "@@.outside" .Values.global.nodeCidrs'), "ports": ports}
 
 
 def _edge(service: Service, need: Service) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from kolla_k8s.model.service import Service
 
 NEEDS = "needs.kolla-k8s.io/"
 EACH = "kolla-k8s.io/each"
+KEPT = {"annotations": {"helm.sh/resource-policy": "keep"}}
+"""Metadata of what helm leaves when its release goes, and takes back when it comes again."""
 
 
 def selector(service: Service, component: str) -> dict[str, Any]:
@@ -22,8 +24,13 @@ def selector(service: Service, component: str) -> dict[str, Any]:
 
 
 def switch(when: Mapping[str, Any]) -> str:
-    """Go condition of a ``when``; empty when there is none."""
-    tests = [f'(eq (toString (index .Values.options "{option}")) "{value}")' for option, value in when.items()]
+    """Go condition of a ``when``; empty when there is none.
+
+    >>> switch({"http": True})
+    'and (eq (toString (index .Values.options "http")) "true")'
+    """
+    wanted = {option: str(value).lower() if isinstance(value, bool) else value for option, value in when.items()}
+    tests = [f'(eq (toString (index .Values.options "{option}")) "{value}")' for option, value in wanted.items()]
     return " ".join(["and", *tests]) if tests else ""
 
 
@@ -73,7 +80,7 @@ def config_map(
     about = metadata(service, "", pod)
     asked = f'(dict "root" $ "pod" "{pod}"' + (' "each" $each)' if is_each else ")")
     about["name"] = Go(f'{{{{ include "@@.configName" {asked} }}}}')
-    about["annotations"] = {"helm.sh/resource-policy": "keep"}
+    about |= KEPT
     data: dict[str, Any] = {"pod.json": Block(f'include "@@.podFile" {asked} | toJson')}
     data |= {program: Block(f'$.Files.Get "files/{program}" | toJson') for program in programs}
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": about, "immutable": True, "data": data}

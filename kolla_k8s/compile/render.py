@@ -28,7 +28,7 @@ from kolla_k8s.compile.jobs import (
     periodic_programs,
 )
 from kolla_k8s.compile.members import has_agents
-from kolla_k8s.compile.network import external_objects
+from kolla_k8s.compile.network import external_objects, goes_outside
 from kolla_k8s.compile.podfile import bootstrap_podfile, periodic_podfile, workload_podfile
 from kolla_k8s.compile.rights import rights_objects
 from kolla_k8s.compile.values import chart_values, images, values_schema
@@ -174,7 +174,7 @@ def _helpers(catalog: Catalog, service: Service, pod: dict[str, Any] | None) -> 
         "counts_itself": _counts_itself(service),
         "waits_by_option": bool(service.spec.needs.when),
         "uses_options": bool(arguments(_texts(service), "option")) or _chooses_steps(service),
-        "goes_outside": bool(service.spec.external),
+        "goes_outside": goes_outside(catalog, service),
         "bootstrap_pod": "",
         "exposes": bool(service.spec.expose),
         "says_json_logs": any(file.json_logs for file in service.spec.config.values()),

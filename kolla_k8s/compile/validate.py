@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
-from typing import Any
 
 from kolla_k8s.compile.commands import command_line, secret_arguments
 from kolla_k8s.compile.filled import placeholder_problems
@@ -18,6 +17,7 @@ from kolla_k8s.compile.provisions import bootstrap_problems, reference_problems,
 from kolla_k8s.compile.room import Path, Room
 from kolla_k8s.errors import Problem, UserFilesError
 from kolla_k8s.model.catalog import Catalog
+from kolla_k8s.model.choices import conditions
 from kolla_k8s.model.exposed import node_port
 from kolla_k8s.model.service import Plane, Rotate, SecretKind
 from kolla_k8s.model.workload import Container, Kind, Privilege, Volume, Workload
@@ -211,23 +211,7 @@ def _rotation(room: Room, path: Path, rotate: Rotate | None) -> Iterator[Problem
 
 def _options(room: Room) -> Iterator[Problem]:
     spec = room.service.spec
-    whens: list[tuple[Path, Mapping[str, Any]]] = [
-        (("spec", "workloads", name, word), when)
-        for name, workload in spec.workloads.items()
-        for word, when in (("when", workload.when), ("alone", workload.alone))
-    ]
-    whens += [
-        (("spec", "config", file, "variants", name, "when"), variant.when)
-        for file, details in spec.config.items()
-        for name, variant in details.variants.items()
-    ]
-    whens += [(("spec", "needs", "when", name), when) for name, when in spec.needs.when.items()]
-    whens += [(("spec", "secrets", name, "when"), secret.when) for name, secret in spec.secrets.items()]
-    whens += [(("spec", "external", name, "when"), external.when) for name, external in spec.external.items()]
-    steps = spec.bootstrap.steps if spec.bootstrap else {}
-    whens += [(("spec", "bootstrap", "steps", name, "when"), step.when) for name, step in steps.items()]
-    whens += [(("spec", "gates", name, "when"), gate.when) for name, gate in spec.gates.items()]
-    for path, when in whens:
+    for path, when in conditions(room.service):
         for option, value in when.items():
             yield from room.unknown((*path, option), "option", option, spec.options)
             choices = spec.options[option].one_of if option in spec.options else []

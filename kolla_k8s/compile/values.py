@@ -103,7 +103,12 @@ def chart_values(catalog: Catalog, service: Service) -> dict[str, Commented]:
         }
     if spec.config:
         sections["config"] = {
-            name: (f"{file.path}; null deletes an option.", file.content) for name, file in spec.config.items()
+            name: (f"{file.path}: laid over defaults and variants; null deletes an option.", _nothing(file.format))
+            for name, file in spec.config.items()
+        }
+        sections["defaults"] = {
+            name: (f"What {file.path} says unless config says otherwise.", file.content)
+            for name, file in spec.config.items()
         }
         if variants := _variants(service):
             sections["variants"] = variants
@@ -113,6 +118,10 @@ def chart_values(catalog: Catalog, service: Service) -> dict[str, Commented]:
             for name, task in spec.periodic.items()
         }
     return sections
+
+
+def _nothing(file_format: Format) -> Any:
+    return "" if file_format is Format.RAW else {}
 
 
 def _variants(service: Service) -> Commented:
@@ -195,7 +204,7 @@ def values_schema(catalog: Catalog, service: Service) -> Json:
         properties["external"] = _closed(dict.fromkeys(sections["external"], _closed({"cidrs": cidrs})))
     if "config" in sections:
         files = {name: _file_schema(file.format) for name, file in service.spec.config.items()}
-        properties["config"] = _closed(files)
+        properties |= {"config": _closed(files), "defaults": _closed(files)}
     if "variants" in sections:
         named = {file: details.variants for file, details in service.spec.config.items() if details.variants}
         properties["variants"] = _closed(

@@ -9,7 +9,7 @@ from kolla_k8s.compile.emit import Block, Go
 from kolla_k8s.compile.members import agent_of, chosen, member_objects
 from kolla_k8s.compile.metrics import metrics_objects, scrape_annotations
 from kolla_k8s.compile.network import policy
-from kolla_k8s.compile.objects import both, config_map, for_each, labels, metadata, selector, switch
+from kolla_k8s.compile.objects import KEPT, both, config_map, for_each, labels, metadata, selector, switch
 from kolla_k8s.compile.pod import (
     TOOLS,
     PodPlan,
@@ -81,7 +81,7 @@ def _plan(catalog: Catalog, service: Service, name: str) -> PodPlan:
         config_name=f'include "@@.configName" (dict "root" $ "pod" "{name}"{each})' if has_file else "",
         files=files,
         volumes=dict(workload.volumes),
-        outlive=workload.host.outlive if workload.host else [],
+        outlive=workload.host.outlive.programs if workload.host and workload.host.outlive else [],
         needs_token=service.spec.bootstrap is not None or agent_of(workload) is not None,
         node_parts=config_map_name(service.name) if files and belongs_to_nodes(service, workload) else "",
     )
@@ -250,10 +250,11 @@ def _prepare_step(plan: PodPlan, step: str, prepare: Prepare, workload: Workload
 
 def _service(service: Service, name: str) -> dict[str, Any]:
     ports = service.spec.workloads[name].ports
+    about = metadata(service, service_name(service, name), name)
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": metadata(service, service_name(service, name), name),
+        "metadata": {**about, **(KEPT if service.spec.workloads[name].keep_address else {})},
         "spec": {
             "type": "ClusterIP",
             "selector": {**selector(service, name), **chosen(service.spec.workloads[name])},
@@ -280,8 +281,9 @@ def _peers(service: Service, name: str) -> dict[str, Any]:
 
 
 def _member(service: Service, name: str) -> dict[str, Any]:
-    """Service of a single member, ``$each``: an address that stays when the pod's goes."""
+    """Service of a single member, ``$each``: an address that stays when the pod's goes, and when the service does."""
     made = _service(service, name)
+    made["metadata"] |= KEPT
     made["metadata"]["name"] = Go(f"{service_name(service, name)}-{{{{ $each }}}}")
     pod = {"statefulset.kubernetes.io/pod-name": Go(f"{pods_name(service, name)}-{{{{ $each }}}}")}
     made["spec"]["selector"] = {**selector(service, name), **pod}

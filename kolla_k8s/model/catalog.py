@@ -121,10 +121,15 @@ def clustered(service: Service) -> dict[str, str]:
     return found | ({f"{service.name}/{name}": name for name in peers} if len(peers) > 1 else {})
 
 
+def workload_of(service: Service, workload_name: str = "") -> Workload | None:
+    """A workload by its name, or the main one; None when there is none."""
+    main = main_workload(service)
+    return service.spec.workloads.get(workload_name) if workload_name else main and main[1]
+
+
 def has_addresses(service: Service, workload_name: str = "") -> bool:
     """Whether each member of a workload, or of the main one, has an address that stays."""
-    main = main_workload(service)
-    workload = service.spec.workloads[workload_name] if workload_name else main and main[1]
+    workload = workload_of(service, workload_name)
     return bool(workload and workload.peers and workload.peers.addresses)
 
 

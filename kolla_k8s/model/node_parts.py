@@ -46,10 +46,10 @@ def node_parts(service: str, wanted: Mapping[str, Sequence[Any]]) -> NodeParts:
 
     Args:
         service: Whose configuration it is.
-        wanted: Node -> what is laid over its files, the last word at the end.
+        wanted: Node -> what is laid over its options and its files, the last word at the end.
 
-    >>> node_parts("nova-compute", {"a": [{"nova.conf": {}}]}).content
-    '{"nodes":{"a":{"digest":"145d5f2414","parts":[0]}},"parts":[{"nova.conf":{}}]}'
+    >>> node_parts("nova-compute", {"a": [{"config": {"nova.conf": {}}}]}).content
+    '{"nodes":{"a":{"digest":"dbab9a3683","parts":[0]}},"parts":[{"config":{"nova.conf":{}}}]}'
     """
     numbers: dict[str, int] = {}
     nodes = {}

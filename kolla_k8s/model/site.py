@@ -178,6 +178,9 @@ class NodeService(Strict):
     config: dict[str, Any] = Field(
         default={}, description="file -> what is laid over it, as in services.NAME.config; null deletes an option"
     )
+    options: dict[str, Any] = Field(
+        default={}, description="as in services.NAME.options, of those that only pods read; laid over before config"
+    )
 
 
 class Nodes(Strict):

@@ -93,6 +93,16 @@ class Privilege(Strict):
     capabilities: list[str] = []
 
 
+class Outlive(Strict):
+    """Programs that run on when the pod ends, and why: their names in /run/kolla-k8s/outlive start them outside.
+
+    They go into cgroups of the node's own, so the pod gets the node's /sys/fs/cgroup.
+    """
+
+    programs: Annotated[list[FileName], Field(min_length=1)]
+    reason: Reason
+
+
 class Host(Strict):
     """Which namespaces of the node the pod shares, and why."""
 
@@ -100,15 +110,17 @@ class Host(Strict):
     network: bool = False
     pid: bool = False
     ipc: bool = False
-    outlive: list[FileName] = Field(
-        default=[],
-        description="programs that run on when the pod ends: their names in /run/kolla-k8s/outlive start them outside",
+    ports: dict[Name, Port | tuple[Port, Port]] = Field(
+        default={}, description="a port of the node, or first and last: open to services that need this one"
     )
+    outlive: Outlive | None = None
 
     @model_validator(mode="after")
     def _can_let_go(self) -> Host:
         if self.outlive and not self.pid:
             raise ValueError("what outlives the pod is a process of the node: outlive needs pid")
+        if self.ports and not self.network:
+            raise ValueError("ports of the node are of pods on its network: ports needs network")
         return self
 
 
@@ -209,6 +221,10 @@ class Workload(Container):
         default="ScheduleAnyway", description="how strictly replicas keep apart; OneANode: never two on a node"
     )
     service: Name | None = Field(default=None, description="name of the Kubernetes Service, when not the usual one")
+    keep_address: bool = Field(
+        default=False,
+        description="its Service, and so the address, outlives an uninstall: for clients that keep it, ${host:...|ip}",
+    )
     config: list[FileName] | None = Field(default=None, description="files this workload gets; all when left out")
     containers: dict[Name, Container] = {}
     prepare: dict[Name, Prepare] = {}

@@ -21,6 +21,7 @@ DAEMON_SET = Resource("apps", "v1", "daemonsets", "DaemonSet")
 CONTROLLER_REVISION = Resource("apps", "v1", "controllerrevisions", "ControllerRevision")
 NODE = Resource("", "v1", "nodes", "Node", is_namespaced=False)
 JOB = Resource("batch", "v1", "jobs", "Job")
+SERVICE = Resource("", "v1", "services", "Service")
 
 ALWAYS_WATCHED = (
     POD,
@@ -31,7 +32,7 @@ ALWAYS_WATCHED = (
     Resource("apps", "v1", "deployments", "Deployment"),
     STATEFUL_SET,
     DAEMON_SET,
-    Resource("", "v1", "services", "Service"),
+    SERVICE,
     Resource("batch", "v1", "cronjobs", "CronJob"),
     Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget"),
 )

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from kolla_k8s.errors import ConflictError, KollaK8sError
 from kolla_k8s.orchestrate.containers import oldest_back_off
 from kolla_k8s.orchestrate.evidence import Evidence, Remedy
-from kolla_k8s.orchestrate.kinds import CLAIM, CONFIG_MAP, JOB, POD, STATEFUL_SET, resource_of
+from kolla_k8s.orchestrate.kinds import CLAIM, CONFIG_MAP, JOB, POD, SERVICE, STATEFUL_SET, resource_of
 from kolla_k8s.orchestrate.ready import KubeObject, holds
 from kolla_k8s.orchestrate.store import uid_of
 from kolla_k8s.ports import Cluster, Resource
@@ -125,7 +125,10 @@ async def delete_kept(cluster: Cluster, namespace: str, service: str) -> None:
 
 
 async def delete_data(cluster: Cluster, namespace: str, service: str, secrets: Collection[str]) -> None:
-    """Delete a service's claims and those of the named Secrets that we made: what nothing brings back."""
+    """Delete claims, kept addresses and those of the named Secrets that we made: what nothing brings back."""
+    for item in await cluster.list(SERVICE, namespace, labels=f"app.kubernetes.io/name={service}"):
+        if KEEP in (item["metadata"].get("annotations") or {}):
+            await cluster.delete(SERVICE, item["metadata"]["name"], namespace)
     for item in await cluster.list(CLAIM, namespace, labels=f"app.kubernetes.io/name={service}"):
         await cluster.delete(CLAIM, item["metadata"]["name"], namespace)
     for item in await cluster.list(SECRET, namespace, labels="app.kubernetes.io/managed-by=kolla-k8s"):

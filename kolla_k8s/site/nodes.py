@@ -43,6 +43,23 @@ def node_problems(layers: Layers, charts: Charts) -> Iterator[Problem]:
                 yield from schema_problems(layers, here, said["config"], schema)
                 yield from unknown_options(layers, here, said["config"], charts.options.get(service, {}))
                 yield from _unfilled(layers, here, said["config"], charts.on_nodes[service])
+            if isinstance(said.get("options"), dict):
+                yield from _option_problems(layers, (*path, "options"), said["options"], charts)
+
+
+def _option_problems(layers: Layers, path: Keys, options: Mapping[str, Any], charts: Charts) -> Iterator[Problem]:
+    """Give options that a node cannot have of its own: unknown, deciding what the chart holds, or without a value."""
+    service = str(path[-2])
+    schema = charts.schemas[service].get("properties", {}).get("options", {"additionalProperties": False})
+    yield from schema_problems(layers, path, options, schema)
+    yield from _unfilled(layers, path, options, frozenset())
+    for option, value in options.items():
+        here = (*path, option)
+        if option not in charts.by_node.get(service, ()) and option in schema.get("properties", {}):
+            fact = f'"{option}" decides what the chart holds, for all nodes alike'
+            yield Problem(place_of(layers, here), spell(here), fact, f"say it in services.{service}.options")
+        elif value is None:
+            yield Problem(place_of(layers, here), spell(here), "null is no choice", "leave it out")
 
 
 def parts_of(site: Site, services: Iterable[str], labels: Labels) -> dict[str, NodeParts]:
@@ -58,9 +75,9 @@ def parts_of(site: Site, services: Iterable[str], labels: Labels) -> dict[str, N
     wanted: dict[str, dict[str, list[Any]]] = {service: {} for service in services}
     for entry in site.nodes.values():
         for service in wanted.keys() & entry.services.keys():
-            if config := entry.services[service].config:
+            if part := entry.services[service].model_dump(exclude_defaults=True):
                 for node in _matched(entry.match, having):
-                    wanted[service].setdefault(node, []).append(config)
+                    wanted[service].setdefault(node, []).append(part)
     found = {service: node_parts(service, nodes) for service, nodes in wanted.items()}
     problems = [_too_much(parts) for parts in found.values() if len(parts.content.encode()) > MOST_BYTES]
     if problems:

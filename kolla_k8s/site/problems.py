@@ -24,11 +24,13 @@ class Charts:
         schemas: Service -> JSON Schema of its chart's values; its keys are the known services.
         options: Service -> file -> the options that its release knows.
         on_nodes: Service whose every pod belongs to a node -> word and argument of the placeholders in its files.
+        by_node: Service of these -> options that single nodes may have of their own.
     """
 
     schemas: Mapping[str, Mapping[str, Any]]
     options: Mapping[str, Mapping[str, Known]] = field(default_factory=dict)
     on_nodes: Mapping[str, AbstractSet[tuple[str, str]]] = field(default_factory=dict)
+    by_node: Mapping[str, AbstractSet[str]] = field(default_factory=dict)
 
 
 def unknown_options(layers: Layers, path: Keys, config: Any, files: Mapping[str, Known]) -> Iterable[Problem]:

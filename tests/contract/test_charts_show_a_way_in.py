@@ -164,6 +164,27 @@ def test_second_port_of_a_service_has_a_name_of_its_own():
     assert [["nova-novnc.cloud.example.org"], ["nova.cloud.example.org"]] == sorted(routes)
 
 
+@pytest.mark.parametrize(
+    ("expose", "url"),
+    [
+        ({}, None),
+        (BALANCER, "http://nova-novnc.cloud.example.org:6080"),
+        ({**GATEWAY, "services": {"nova": {"novnc": {"host": "screens.example.org"}}}}, "https://screens.example.org"),
+    ],
+)
+def test_consoles_are_where_the_site_shows_them(expose, url):
+    """
+    Nova gives their address to users; in a cloud without a way in it is the one inside.
+    """
+    items = objects("nova-compute", expose)
+    (pod,) = (json.loads(item["data"]["pod.json"]) for (kind, _), item in items.items() if kind == "ConfigMap")
+
+    assert url == pod["urls"]["nova/novnc"].get("public")
+    assert (
+        "${url:nova/novnc|public}/vnc_lite.html" == (pod["files"]["nova.conf"]["content"]["vnc"]["novncproxy_base_url"])
+    )
+
+
 def test_new_public_address_makes_a_new_bootstrap():
     """
     The endpoint in the catalogue is corrected by the identity step, which runs again.

@@ -418,3 +418,48 @@ def test_each_northbound_database_has_an_address_that_stays(count):
     }
 
     assert {f"ovn-{number}": f"ovn-nb-{number}" for number in range(count)} == chosen
+
+
+def test_addresses_that_others_keep_outlive_an_uninstall():
+    """
+    Who wrote one down at its start is not cut off when the databases come again; no other Service stays behind.
+    """
+    services = [item["metadata"] for name in NAMES for item in objects(name) if item["kind"] == "Service"]
+    kept = {about["name"] for about in services if "helm.sh/resource-policy" in about.get("annotations", {})}
+
+    assert {"ovn-0", "ovn-sb"} == kept
+
+
+@pytest.mark.parametrize(("said", "wanted"), [("192.0.2.0/24", {"192.0.2.0/24"}), ("", {"0.0.0.0/0", "::/0"})])
+def test_consoles_of_guests_are_reached_on_their_nodes(said, wanted):
+    """
+    The proxy goes to the ports that libvirt gives them, and to nodes alone where the site says what these are.
+    """
+    options = ("--set-json", f"global.nodeCidrs={json.dumps([said] if said else [])}")
+    policies = {item["metadata"]["name"]: item for item in objects("nova", *options) if item["kind"] == "NetworkPolicy"}
+    port = {"port": 5900, "endPort": 6599, "protocol": "TCP"}
+
+    (rule,) = (r for r in policies["nova-novncproxy"]["spec"]["egress"] if r["ports"] == [port])
+
+    assert wanted == {peer["ipBlock"]["cidr"] for peer in rule["to"]}
+
+
+@pytest.mark.parametrize("backend", ["file", "rbd", "s3"])
+def test_images_of_the_web_are_a_store_beside_the_usual_one(backend):
+    """
+    Certificates are looked at, and policies let the pods out to it; without the option there is none.
+    """
+    seen = {}
+    for name in ("true", "false"):
+        items = objects("glance", "--set", f"options.backend={backend},options.http={name}")
+        policies = {item["metadata"]["name"] for item in items if item["kind"] == "NetworkPolicy"}
+        (api,) = (
+            json.loads(item["data"]["pod.json"])["files"]["glance-api.conf"]["content"]
+            for item in items
+            if item["kind"] == "ConfigMap" and item["metadata"]["name"].startswith("glance-api-")
+        )
+        stores = api["DEFAULT"]["enabled_backends"], api["glance_store"]["default_backend"]
+        seen[name] = (*stores, api.get("http"), "glance-to-web" in policies)
+
+    assert (f"{backend}:{backend},http:http", backend, {"https_insecure": False}, True) == seen["true"]
+    assert (f"{backend}:{backend}", backend, None, False) == seen["false"]

@@ -225,6 +225,24 @@ async def test_object_of_a_lost_release_is_adopted(helm: Helm, cluster: Cluster,
     assert "back" == after["data"]["greeting"]
 
 
+async def test_what_an_uninstall_kept_is_the_same_after_an_install(
+    helm: Helm, cluster: Cluster, greeter: Greeter
+) -> None:
+    """
+    The release that comes again takes it back: an address that others wrote down stays true.
+    """
+    await helm.upgrade_install(greeter.request())
+    before = await cluster.get(CONFIG_MAPS, "hello-kept", greeter.namespace)
+    await helm.uninstall("hello", greeter.namespace)
+    await helm.upgrade_install(greeter.request(greeting="again"))
+    after = await cluster.get(CONFIG_MAPS, "hello-kept", greeter.namespace)
+
+    assert before is not None
+    assert after is not None
+    assert before["metadata"]["uid"] == after["metadata"]["uid"]
+    assert "again" == await greeting(cluster, greeter.namespace)
+
+
 async def test_chart_that_is_not_there_is_an_error(helm: Helm, greeter: Greeter, tmp_path: Path) -> None:
     """
     The error names the chart.

@@ -16,12 +16,14 @@ import pytest
 from kolla_k8s.cli.cloud import Source, load_cloud
 from sandbox.cluster import edge, power_cut
 from sandbox.layout import EDGE_PORT, Layout
+from sandbox.processes import Processes
 from tests.e2e.browser import Dashboard
 from tests.e2e.conftest import ROOT, SPACE, Sandbox, own_sandbox, small_guest, steps_of
 from tests.e2e.members import client, key_of
 from tests.e2e.outside import outside, reaches
 from tests.e2e.sampler import Sampler
 from tests.e2e.secrecy import MARKER, SPACES, large_records, leaks, nasty_passwords
+from tests.e2e.visitor import Visitor
 
 pytestmark = [pytest.mark.e2e, pytest.mark.compute, pytest.mark.timeout(1800)]
 FILES = [ROOT / "values/sites" / name for name in ("all-in-one.yaml", "edge.yaml")]
@@ -92,6 +94,15 @@ def kept(compute) -> Iterator[dict[str, Any]]:
     report = compute[0].smoke(*SITE, "--keep")
     yield report
     compute[0].smoke(*SITE, "--clean", report["name"])
+
+
+@pytest.fixture
+def visitor(compute) -> Visitor:
+    """A client outside, once the edge leads in."""
+    at = compute[0].at
+    if "edge" not in Processes(at.state).alive():
+        edge(at, EDGE_PORT)
+    return Visitor(at.pki / "ca.crt")
 
 
 def pods(cloud: Sandbox) -> dict[str, str]:
@@ -249,6 +260,8 @@ def test_service_is_installed_again_alone(compute, name):
     assert {name: "install"} == {step["name"]: step["action"] for step in planned if step["action"] != "unchanged"}
     assert "green" == report[name]["state"]
     assert before <= set(pods(cloud))
+    if name == "ovn":  # agents and Neutron wrote down where its databases are
+        assert "green" == cloud.smoke(*SITE)["outcome"]
 
 
 def test_server_is_reached_from_outside_by_its_floating_ip(compute):
@@ -341,12 +354,46 @@ def test_node_that_lost_its_power_runs_the_cloud_again(compute):
         assert time.monotonic() < deadline, walked.stdout
 
 
-def test_admin_sees_the_server_in_a_browser(compute, kept, tmp_path):
+def test_console_of_a_server_is_seen_from_outside(compute, kept, visitor):
+    """
+    By the address that Nova gives: a page, and behind it a websocket on which QEMU speaks.
+    """
+    asked = {"remote_console": {"protocol": "vnc", "type": "novnc"}}
+    path, of = f"/servers/{kept['made']['server']}/remote-consoles", {"OpenStack-API-Version": "compute 2.6"}
+    said = compute[0].as_admin(f"print(json.dumps(one.want('compute', 'POST', {path!r}, {asked!r}, {of!r})))")
+    url = json.loads(said)["remote_console"]["url"]
+
+    assert url.startswith(f"https://nova-novnc.cloud.sandbox:{EDGE_PORT}/vnc_lite.html?")
+    assert 200 == visitor.ask("GET", url)[0]
+    assert visitor.first_words(url).startswith(b"RFB 003")
+
+
+def test_catalogue_leads_clients_outside_to_every_service(compute, visitor):
+    """
+    Each public address answers by HTTPS; one that the site changes is another in the catalogue.
+    """
+    cloud, password = compute[0], compute[0].admin_password()
+    keystone = f"https://keystone.cloud.sandbox:{EDGE_PORT}"
+    token, found = visitor.log_in(keystone, password)
+    answers = {kind: visitor.ask("GET", url, headers={"X-Auth-Token": token})[0] for kind, url in found.items()}
+
+    install(cloud, "--set", "services.glance.expose.api.host=pictures.cloud.sandbox", "glance")
+    moved = visitor.log_in(keystone, password)[1]
+    install(cloud, "glance")
+    back = visitor.log_in(keystone, password)[1]
+
+    assert len(answers) > 5
+    assert {} == {kind: status for kind, status in answers.items() if status >= 500}
+    assert set() == {url for url in found.values() if not url.startswith("https://") or ".cloud.sandbox:" not in url}
+    assert f"https://pictures.cloud.sandbox:{EDGE_PORT}" == moved.pop("image")
+    assert found == {**moved, "image": found["image"]} == back
+
+
+def test_admin_sees_the_server_in_a_browser(compute, kept, visitor, tmp_path):  # noqa: ARG001 - the edge leads in
     """
     Through the edge's HTTPS name: log in, list the servers, look at one.
     """
     cloud = compute[0]
-    edge(cloud.at, EDGE_PORT)
 
     with Dashboard(f"https://horizon.cloud.sandbox:{EDGE_PORT}", cloud.at.pki / "edge.crt") as dashboard:
         dashboard.log_in("admin", cloud.admin_password())

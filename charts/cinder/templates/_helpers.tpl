@@ -4,12 +4,15 @@
 {{- index .root.Values.images .name | default (printf "%s/%s:%s" $site.registry .name $site.tag) -}}
 {{- end -}}
 
-{{/* The file that tells a pod about itself: its static part, and what only values know. */}}
+{{/*
+The file that tells a pod about itself: its static part, and what only values know. Of its files, defaults come first,
+then variants and the form of logs, and the site's own words last.
+*/}}
 {{- define "cinder.podFile" -}}
 {{- $root := .root -}}
 {{- $pod := $root.Files.Get (printf "files/%s.json" .pod) | fromJson -}}
 {{- range $name, $file := $pod.files -}}
-{{- $content := index $root.Values.config $name -}}
+{{- $content := index $root.Values.defaults $name -}}
 {{- range $variant := index ($root.Values.variants | default dict) $name -}}
 {{- $holds := true -}}
 {{- range $option, $wanted := $variant.when -}}
@@ -21,6 +24,9 @@
 {{- $content = mergeOverwrite (deepCopy $content) $file.json_logs -}}
 {{- end -}}
 {{- $_ := unset $file "json_logs" -}}
+{{- with index $root.Values.config $name -}}
+{{- if kindIs "map" . -}}{{- $content = mergeOverwrite (deepCopy $content) (deepCopy .) -}}{{- else -}}{{- $content = . -}}{{- end -}}
+{{- end -}}
 {{- if $file.sections -}}
 {{- $picked := dict -}}
 {{- range $section := $file.sections -}}
@@ -150,7 +156,7 @@ sectionName: {{ $gateway.listener }}
 {{- end }}
 {{- end -}}
 
-{{/* Addresses of a system outside; none said is anywhere. */}}
+{{/* Addresses of a system outside, or of nodes; none said is anywhere. */}}
 {{- define "cinder.outside" -}}
 {{- range . | default (list "0.0.0.0/0" "::/0") }}
 - ipBlock:

@@ -100,8 +100,8 @@ class Facts:
         return str(self.pod["site"][name])
 
     def option(self, name):
-        """What the site chose for an option of this service."""
-        return _plain(self.pod["options"][name])
+        """What the site chose for an option of this service, for this node; it may name facts of the node."""
+        return fill(_plain(self.pod["options"][name]), self)
 
     def fact(self, name):
         """What a step of this service's bootstrap found; empty where options left the step out."""
@@ -297,7 +297,7 @@ def _json(content, facts):
 
 def _deep(value, facts):
     if isinstance(value, dict):
-        return {key: _deep(item, facts) for key, item in value.items()}
+        return {key: _deep(item, facts) for key, item in value.items() if item is not None}
     if isinstance(value, list):
         return [_deep(item, facts) for item in value]
     return fill(value, facts) if isinstance(value, str) else value
@@ -367,7 +367,7 @@ def api(method, path, body=None, content_type="application/json"):
 
 
 def node_part():
-    """What this node has of its own: what is laid over the files, in order, and its digest; most nodes have nothing."""
+    """What this node has of its own: options and contents of files, in order, and its digest; most have nothing."""
     told = json.loads(NODES.read_text()) if NODES.exists() else {"nodes": {}}
     own = told["nodes"].get(os.environ.get("NODE_NAME"), {"parts": [], "digest": ""})
     return [told["parts"][number] for number in own["parts"]], own["digest"]
@@ -399,10 +399,12 @@ def prepare(facts):
     if bootstrap := os.environ.get("BOOTSTRAP_DIGEST"):
         facts.pod["facts"] = wait_for_bootstrap(os.environ["BOOTSTRAP_RECORD"], bootstrap)
     parts, digest = node_part()
+    for part in parts:
+        facts.pod["options"] = {**facts.pod.get("options", {}), **part.get("options", {})}
     for name, file in sorted(facts.pod.get("files", {}).items()):
-        for over in parts:
-            if over.get(name) is not None:
-                file["content"] = overlaid(file["content"], over[name])
+        for part in parts:
+            if (over := part.get("config", {}).get(name)) is not None:
+                file["content"] = overlaid(file["content"], over)
         write(name, file, facts, RENDERED)
     if facts.pod.get("is_bootstrap") and not bootstrap_record(os.environ["BOOTSTRAP_RECORD"]):
         (RENDERED / ".fresh").touch()

@@ -4,18 +4,24 @@
 {{- index .root.Values.images .name | default (printf "%s/%s:%s" $site.registry .name $site.tag) -}}
 {{- end -}}
 
-{{/* The file that tells a pod about itself: its static part, and what only values know. */}}
+{{/*
+The file that tells a pod about itself: its static part, and what only values know. Of its files, defaults come first,
+then variants and the form of logs, and the site's own words last.
+*/}}
 {{- define "memcached.podFile" -}}
 {{- $root := .root -}}
 {{- $pod := $root.Files.Get (printf "files/%s.json" .pod) | fromJson -}}
 {{- range $name, $file := $pod.files -}}
-{{- $content := index $root.Values.config $name -}}
+{{- $content := index $root.Values.defaults $name -}}
 {{- range $variant := index ($root.Values.variants | default dict) $name -}}
 {{- $holds := true -}}
 {{- range $option, $wanted := $variant.when -}}
 {{- if ne (toString (index $root.Values.options $option)) (toString $wanted) -}}{{- $holds = false -}}{{- end -}}
 {{- end -}}
 {{- if $holds -}}{{- $content = mergeOverwrite (deepCopy $content) (deepCopy $variant.content) -}}{{- end -}}
+{{- end -}}
+{{- with index $root.Values.config $name -}}
+{{- if kindIs "map" . -}}{{- $content = mergeOverwrite (deepCopy $content) (deepCopy .) -}}{{- else -}}{{- $content = . -}}{{- end -}}
 {{- end -}}
 {{- if $file.sections -}}
 {{- $picked := dict -}}

@@ -4,12 +4,15 @@
 {{- index .root.Values.images .name | default (printf "%s/%s:%s" $site.registry .name $site.tag) -}}
 {{- end -}}
 
-{{/* The file that tells a pod about itself: its static part, and what only values know. */}}
+{{/*
+The file that tells a pod about itself: its static part, and what only values know. Of its files, defaults come first,
+then variants and the form of logs, and the site's own words last.
+*/}}
 {{- define "nova-compute.podFile" -}}
 {{- $root := .root -}}
 {{- $pod := $root.Files.Get (printf "files/%s.json" .pod) | fromJson -}}
 {{- range $name, $file := $pod.files -}}
-{{- $content := index $root.Values.config $name -}}
+{{- $content := index $root.Values.defaults $name -}}
 {{- range $variant := index ($root.Values.variants | default dict) $name -}}
 {{- $holds := true -}}
 {{- range $option, $wanted := $variant.when -}}
@@ -21,6 +24,9 @@
 {{- $content = mergeOverwrite (deepCopy $content) $file.json_logs -}}
 {{- end -}}
 {{- $_ := unset $file "json_logs" -}}
+{{- with index $root.Values.config $name -}}
+{{- if kindIs "map" . -}}{{- $content = mergeOverwrite (deepCopy $content) (deepCopy .) -}}{{- else -}}{{- $content = . -}}{{- end -}}
+{{- end -}}
 {{- if $file.sections -}}
 {{- $picked := dict -}}
 {{- range $section := $file.sections -}}
@@ -45,6 +51,14 @@
 {{- $namespaces := merge (dict "node" $root.Release.Namespace) $root.Values.global.namespaces -}}
 {{- $_ := set $pod "members" $members -}}
 {{- with .each -}}{{- $_ := set $pod "each" . -}}{{- end -}}
+{{- range $need, $when := $pod.wait_when -}}
+{{- range $option, $wanted := $when -}}
+{{- if ne (toString (index $root.Values.options $option)) (toString $wanted) -}}
+{{- $_ := set $pod "wait" (without $pod.wait $need) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $_ := unset $pod "wait_when" -}}
 {{- $options := dict -}}
 {{- range $pod.options -}}{{- $_ := set $options . (index $root.Values.options .) -}}{{- end -}}
 {{- $_ := set $pod "options" $options -}}
@@ -92,6 +106,14 @@
     matchLabels:
       {{ .label }}: "true"
 {{- range .root.Values.global.nodeCidrs }}
+- ipBlock:
+    cidr: {{ . | quote }}
+{{- end }}
+{{- end -}}
+
+{{/* Addresses of a system outside, or of nodes; none said is anywhere. */}}
+{{- define "nova-compute.outside" -}}
+{{- range . | default (list "0.0.0.0/0" "::/0") }}
 - ipBlock:
     cidr: {{ . | quote }}
 {{- end }}

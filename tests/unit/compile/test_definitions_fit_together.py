@@ -58,9 +58,18 @@ def problems(folder, *definitions):
         (config("${secret:othr/key}"), 'no service is called "othr"; did you mean "other"?'),
         (config("${host:othr}"), 'no service is called "othr"; did you mean "other"?'),
         (config("${host:silent}"), "${host:silent}: nothing of it listens; give a workload of it a port"),
-        (workload(host=HOST), "the control plane shares nothing with the node; use plane: node"),
         (
-            workload(host={**HOST, "pid": False, "outlive": ["a"]}),
+            config("${host:other|ip}"),
+            "${host:other|ip}: the address changes when other is uninstalled and comes again; s",
+        ),
+        (workload(host=HOST), "the control plane shares nothing with the node; use plane: node"),
+        (workload(host={**HOST, "outlive": {"programs": ["a"]}}), "spec.workloads.api.host.outlive.reason"),
+        (
+            workload(host={**HOST, "ports": {"consoles": 5900}}),
+            "ports of the node are of pods on its network: ports n",
+        ),
+        (
+            workload(host={**HOST, "pid": False, "outlive": {"programs": ["a"], "reason": "serves guests"}}),
             "what outlives the pod is a process of the node: outl",
         ),
         (workload(volumes={"dev": {"path": "/dev", "host": HOST_PATH}}), "the control plane has no host paths; use"),

@@ -23,6 +23,7 @@ def prepared(tmp_path, monkeypatch):
     for folder in ("kolla-k8s", "run/kolla-k8s/rendered", "run/kolla-k8s/nodes", "dev"):
         (tmp_path / folder).mkdir(parents=True)
     pod = {"service": "nova-compute", "hosts": {}, "urls": {}, "files": {"nova.conf": FILE, "other.conf": FILE}}
+    pod["options"] = {"tunnel": "${node:name}", "bridges": ""}
     (tmp_path / "kolla-k8s/pod.json").write_text(json.dumps(pod))
     monkeypatch.setenv("KOLLA_K8S_ROOT", str(tmp_path))
     monkeypatch.setenv("NODE_IP", "192.0.2.1")
@@ -53,7 +54,9 @@ def test_node_that_nobody_speaks_of_is_as_all_others(prepared):
     """
     And says nothing of itself.
     """
-    assert ("[DEFAULT]\ndebug = false\nmy_ip = 192.0.2.1\n", "") == prepared("b", {"a": [{"nova.conf": {"x": {}}}]})
+    assert ("[DEFAULT]\ndebug = false\nmy_ip = 192.0.2.1\n", "") == prepared(
+        "b", {"a": [{"config": {"nova.conf": {"x": {}}}}]}
+    )
 
 
 def test_last_word_wins_and_null_deletes(prepared):
@@ -62,7 +65,7 @@ def test_last_word_wins_and_null_deletes(prepared):
     """
     rack = {"nova.conf": {"DEFAULT": {"debug": None, "host": "${node:name}", "tag": "rack"}, "vnc": {"enabled": True}}}
     own = {"nova.conf": {"DEFAULT": {"tag": "own"}, "vnc": None}}
-    wanted = {"a": [rack, own]}
+    wanted = {"a": [{"config": rack}, {"config": own}]}
 
     text, said = prepared("a", wanted)
 
@@ -74,9 +77,23 @@ def test_null_in_the_place_of_a_file_leaves_it(prepared):
     """
     A pod without a file that it mounts would not start.
     """
-    text, _ = prepared("a", {"a": [{"nova.conf": None}]})
+    text, _ = prepared("a", {"a": [{"config": {"nova.conf": None}}]})
 
     assert "[DEFAULT]\ndebug = false\nmy_ip = 192.0.2.1\n" == text
+
+
+def test_options_of_a_node_are_filled_in_before_its_files(prepared):
+    """
+    The last word wins; an option may name a fact of the node, and other nodes keep what the site chose for all.
+    """
+    ask = {"nova.conf": {"DEFAULT": {"where": "${option:tunnel}", "bridges": "${option:bridges}"}}}
+    rack = {"config": ask, "options": {"tunnel": "198.51.100.1", "bridges": "x:br-x"}}
+
+    mine, _ = prepared("a", {"a": [rack, {"options": {"tunnel": "${node:ip}"}}], "b": [{"config": ask}]})
+    theirs, _ = prepared("b")
+
+    assert "bridges = x:br-x\ndebug = false\nmy_ip = 192.0.2.1\nwhere = 192.0.2.1\n" in mine
+    assert "bridges = \ndebug = false\nmy_ip = 192.0.2.1\nwhere = b\n" in theirs
 
 
 def test_pods_of_nodes_mount_the_config_map_where_it_is_there(tmp_path):

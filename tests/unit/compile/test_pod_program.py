@@ -225,3 +225,13 @@ def test_rotation_promotes_the_staged_key_and_drops_the_oldest():
     del sys.modules["init"]
 
     assert {"0": "new", "2": "b", "3": "staged"} == rotate.rotated({"0": "staged", "1": "a", "2": "b"}, 3, "new")
+
+
+@pytest.mark.parametrize("file_format", ["json", "yaml"])
+def test_null_leaves_a_key_out_of_json(facts, file_format):
+    """
+    As it does an option elsewhere: that is how a site deletes one.
+    """
+    file = {"format": file_format, "content": {"a": None, "b": {"c": None, "d": [None, 1]}}}
+
+    assert {"b": {"d": [None, 1]}} == json.loads(init.render(file, facts))

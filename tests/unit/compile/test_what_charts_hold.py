@@ -86,6 +86,21 @@ def test_need_in_the_other_plane_is_reached_in_its_namespace(tmp_path):
     assert 'dict "kubernetes.io/metadata.name" .Values.global.namespaces.control' in policy
 
 
+def test_ports_of_nodes_are_open_to_those_who_need_them(tmp_path):
+    """
+    No label selects pods on the host's network, so the rule names the nodes' addresses.
+    """
+    host = {"reason": "consoles listen on the node", "network": True, "ports": {"consoles": [5900, 6599], "one": 16514}}
+    agent = a_definition("agent", **NODE, workloads={"agent": {**AGENT, "host": host}})
+
+    files = files_of(tmp_path, "one", agent, a_definition("one", needs={"run": ["agent"]}))
+    policy = files["templates/api-networkpolicy.yaml"]
+
+    assert 'include "one.outside" .Values.global.nodeCidrs' in policy
+    assert ["5900", "6599", "16514"] == re.findall(r"[pP]ort: (\d{4,})", policy.split("one.outside")[1])[:3]
+    assert 'define "one.outside"' in files["templates/_helpers.tpl"]
+
+
 def test_capability_is_added_to_none(tmp_path):
     """
     Everything is dropped but what the definition gives a reason for.

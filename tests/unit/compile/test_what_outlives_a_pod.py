@@ -73,7 +73,11 @@ def test_each_program_that_outlives_has_a_link(tmp_path):
     """
     Also where there is nothing else of ours in the pod: no file, nothing to wait for.
     """
-    host = {"reason": "looks at every process", "pid": True, "outlive": ["serve", "route"]}
+    host = {
+        "reason": "looks at every process",
+        "pid": True,
+        "outlive": {"programs": ["serve", "route"], "reason": "serves guests"},
+    }
     agent = {**DEPLOYMENT, "kind": "DaemonSet", "host": host}
 
     files = files_of(tmp_path, "one", a_definition("one", plane="node", workloads={"agent": agent}))

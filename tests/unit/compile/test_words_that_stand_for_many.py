@@ -54,7 +54,7 @@ def one(**more):
 
 
 def values(files):
-    return loads(files["values.yaml"], "values.yaml").data["config"]
+    return loads(files["values.yaml"], "values.yaml").data["defaults"]
 
 
 def test_oslo_sections_follow_from_the_definition(tmp_path):
@@ -101,7 +101,7 @@ def test_pod_is_told_how_to_log_in_to_rabbitmq(tmp_path):
     User, virtual host and where the password lies; another service's user by its service's name.
     """
     config = {
-        "a.conf": {"path": "/a.conf", "format": "raw", "content": "${transport:one/agent} ${host:rabbitmq/server|ip}"}
+        "a.conf": {"path": "/a.conf", "format": "raw", "content": "${transport:one/agent} ${host:rabbitmq/server}"}
     }
     two = a_definition("two", needs={"run": ["rabbitmq"]}, config=config)
 

@@ -6,7 +6,7 @@ import pytest
 
 from kolla_k8s.errors import OutsideError
 from kolla_k8s.orchestrate.evidence import Evidence, Remedy
-from kolla_k8s.orchestrate.kinds import CLAIM, CONFIG_MAP, JOB, POD, STATEFUL_SET
+from kolla_k8s.orchestrate.kinds import CLAIM, CONFIG_MAP, JOB, POD, SERVICE, STATEFUL_SET
 from kolla_k8s.orchestrate.mend import (
     KEEP,
     NUDGED,
@@ -259,16 +259,20 @@ def secret(name, maker="kolla-k8s"):
     return thing("Secret", name, meta={"labels": {"app.kubernetes.io/managed-by": maker}})
 
 
-def test_data_of_a_service_are_its_claims_and_secrets():
+def test_data_of_a_service_are_its_claims_secrets_and_kept_addresses():
     """
     Those that the operator made stay, and so do those of a service whose name begins with this one's.
     """
+    kept = {"helm.sh/resource-policy": "keep"}
     secrets = [secret("nova-secrets"), secret("nova-keys", "me"), secret("nova-compute-secrets")]
     cluster = a_cluster(SECRET, *secrets)
     cluster.put(CLAIM, of("nova", claim("data-nova-0")))
     cluster.put(CLAIM, of("nova-compute", claim("data-nova-compute-0")))
+    cluster.put(SERVICE, of("nova", thing("Service", "nova-0"), annotations=kept))
+    cluster.put(SERVICE, of("nova", thing("Service", "nova-mine")))
 
     run(delete_data(cluster, OPENSTACK, "nova", {"nova-secrets", "nova-keys"}))
 
     assert ["nova-compute-secrets", "nova-keys"] == names(cluster, SECRET)
     assert ["data-nova-compute-0"] == names(cluster, CLAIM)
+    assert ["nova-mine"] == names(cluster, SERVICE)

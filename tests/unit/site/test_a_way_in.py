@@ -11,12 +11,15 @@ from tests.conftest import ROOT
 HEAD = "apiVersion: kolla-k8s.io/v1\nkind: Site\n"
 
 
-def told(catalog, folder, text, service="glance"):
+def loaded(catalog, folder, text):
     file = folder / "site.yaml"
     file.write_text(HEAD + text)
     schemas = {name: values_schema(catalog, catalog[name]) for name in catalog.services}
-    site = check_site(read_site([file], [], ROOT / "values/presets"), Charts(schemas))
-    return chart_values(site, catalog, service)
+    return check_site(read_site([file], [], ROOT / "values/presets"), Charts(schemas))
+
+
+def told(catalog, folder, text, service="glance"):
+    return chart_values(loaded(catalog, folder, text), catalog, service)
 
 
 def test_charts_of_a_site_without_one_are_told_of_none(shipped, tmp_path):

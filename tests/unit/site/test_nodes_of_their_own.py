@@ -10,6 +10,7 @@ from kolla_k8s.cli.cloud import filled_in
 from kolla_k8s.compile.values import values_schema
 from kolla_k8s.errors import UserFilesError
 from kolla_k8s.model.catalog import is_control
+from kolla_k8s.model.choices import options_of_nodes
 from kolla_k8s.model.node_parts import MOST_BYTES, NodeParts, node_parts, read_parts
 from kolla_k8s.site.load import check_site, read_site
 from kolla_k8s.site.nodes import parts_of
@@ -30,6 +31,7 @@ def loaded(catalog, folder, *texts):
         schemas={name: values_schema(catalog, service) for name, service in catalog.services.items()},
         options={name: catalog.known_options(name) for name in catalog.services},
         on_nodes={name: filled_in(service) for name, service in catalog.services.items() if not is_control(service)},
+        by_node={name: options_of_nodes(service) for name, service in catalog.services.items()},
     )
     return check_site(read_site(files, [], ROOT / "values/presets"), charts).site
 
@@ -54,7 +56,7 @@ def memory_of(site, labels, node):
     """What each entry says to a node, in the order in which it is laid over."""
     packed = json.loads(parts_of(site, ["nova-compute"], labels)["nova-compute"].content)
     return [
-        packed["parts"][number]["nova.conf"]["DEFAULT"]["reserved_host_memory_mb"]
+        packed["parts"][number]["config"]["nova.conf"]["DEFAULT"]["reserved_host_memory_mb"]
         for number in packed["nodes"][node]["parts"]
     ]
 
@@ -210,7 +212,7 @@ def test_null_deletes_an_option(shipped, tmp_path):
 
     packed = parts_of(loaded(shipped, tmp_path, text), ["nova-compute"], {})["nova-compute"].content
 
-    assert [{"nova.conf": {"vnc": None}}] == json.loads(packed)["parts"]
+    assert [{"config": {"nova.conf": {"vnc": None}}}] == json.loads(packed)["parts"]
 
 
 def different(count):
@@ -309,3 +311,46 @@ def test_order_of_entries_makes_another_part():
     parts = node_parts("libvirt", {"a": [one, other], "b": [other, one], "c": [one, other]})
 
     assert parts.digests["a"] == parts.digests["c"] != parts.digests["b"]
+
+
+def test_node_gets_options_of_its_own(shipped, tmp_path):
+    """
+    Beside configuration or alone, with facts that its pod finds.
+    """
+    own = '{options: {gateway: false, bridge-mappings: "physnet1:br-ex", tunnel-address: "${iface:eth1}"}}'
+    text = f"nodes: {{x: {{match: {{names: [a]}}, services: {{ovn-controller: {own}}}}}}}\n"
+
+    packed = parts_of(loaded(shipped, tmp_path, text), ["ovn-controller"], {})["ovn-controller"].content
+
+    said = {"gateway": False, "bridge-mappings": "physnet1:br-ex", "tunnel-address": "${iface:eth1}"}
+    assert [{"options": said}] == json.loads(packed)["parts"]
+
+
+@pytest.mark.parametrize(
+    ("service", "options", "said"),
+    [
+        (
+            "nova-compute",
+            "{backend: rbd}",
+            'backend: "backend" decides what the chart holds, for all nodes alike; say it in services.nova-compute.opt',
+        ),
+        ("nova-compute", "{virt-tipe: kvm}", 'virt-tipe: unknown key "virt-tipe"; did you mean "virt-type"?'),
+        ("nova-compute", "{virt-type: xen}", "virt-type: 'xen' is no choice; known: auto, kvm, qemu"),
+        ("ovn-controller", "{gateway: null}", "gateway: null is no choice; leave it out"),
+        ("neutron-dhcp", "{any: 1}", 'any: unknown key "any"'),
+        (
+            "ovn-controller",
+            '{tunnel-address: "${host:ovn}"}',
+            "tunnel-address: pods cannot fill in ${host:ovn}; say it in words, or use what its files name",
+        ),
+    ],
+)
+def test_option_that_no_node_can_have_is_refused(shipped, tmp_path, service, options, said):
+    """
+    Where it stands, with the way out.
+    """
+    text = f"nodes: {{x: {{match: {{names: [a]}}, services: {{{service}: {{options: {options}}}}}}}}}\n"
+
+    (line,) = refused(shipped, tmp_path, text)
+
+    assert f"nodes.x.services.{service}.options.{said}" in line

@@ -54,3 +54,15 @@ def test_agents_of_open_vswitch_take_the_place_of_ovn():
 
     assert OVN == usual - agents
     assert AGENTS == agents - usual
+
+
+@pytest.mark.parametrize(
+    ("name", "switch"), [("all-in-one", "ovn-controller"), ("all-in-one-ovs", "neutron-ovs-agent")]
+)
+def test_compute_node_comes_after_what_wires_its_guests(name, switch):
+    """
+    Alone it would be green, and every server would end in ERROR.
+    """
+    start = load_cloud(Source([SITES / f"{name}.yaml"], [])).catalog["nova-compute"].spec.needs.start
+
+    assert {switch} == {"ovn-controller", "neutron-ovs-agent"} & set(start)

@@ -1,0 +1,59 @@
+"""What a node tells OVN of itself: the script of ovn-controller, with a switch that writes down what it is told."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+
+import pytest
+
+FACTS = {"option:gateway": "true", "option:bridge-ports": "", "host:ovn/sb|ip": "10.0.0.1"}
+
+
+@pytest.fixture
+def told(shipped, tmp_path):
+    """Run the script on a node with these mappings; gives external ids that were set."""
+    script = shipped["ovn-controller"].spec.config["chassis.sh"].content
+    heard = tmp_path / "heard"
+    for name, does in {"ovs-vsctl": f'echo "$@" >>{heard}', "ovn-controller": "exit 0"}.items():
+        (tmp_path / name).write_text(f"#!/bin/bash\n{does}\n")
+        (tmp_path / name).chmod(0o755)
+
+    def run(node, mappings, tunnel="192.0.2.1"):
+        heard.unlink(missing_ok=True)
+        facts = {**FACTS, "node:name": node, "option:bridge-mappings": mappings, "option:tunnel-address": tunnel}
+        text = script
+        for fact, value in facts.items():
+            text = text.replace(f"${{{fact}}}", value)
+        path = f"{tmp_path}:{os.environ['PATH']}"
+        subprocess.run(["bash", "-c", text], env={"PATH": path}, check=True, capture_output=True)
+        return dict(re.findall(r'set Open_vSwitch . external_ids:([a-z-]+)="(.*)"', heard.read_text()))
+
+    return run
+
+
+def test_each_node_has_a_hardware_address_of_its_own_on_each_provider_network(told):
+    """
+    Of the local kind, and the same whenever it starts.
+    """
+    first, again, other = (told(node, "one:br-a,two:br-b") for node in ("a", "a", "b"))
+    macs = [one["ovn-chassis-mac-mappings"] for one in (first, again, other)]
+
+    assert re.fullmatch(r"one:52:54:00(:[0-9a-f]{2}){3},two:52:54:00(:[0-9a-f]{2}){3}", macs[0])
+    assert macs[0] == macs[1]
+    assert 4 == len({mac[4:] for one in (macs[0], macs[2]) for mac in one.split(",")})
+
+
+def test_node_without_provider_networks_needs_none(told):
+    """
+    What was said once is taken away.
+    """
+    assert "ovn-chassis-mac-mappings" not in told("a", "")
+
+
+def test_tunnels_end_where_the_option_says(told):
+    """
+    On another interface, for all nodes or for some.
+    """
+    assert "198.51.100.1" == told("a", "", "198.51.100.1")["ovn-encap-ip"]
