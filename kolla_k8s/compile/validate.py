@@ -314,10 +314,27 @@ def _options(room: Room) -> Iterator[Problem]:
     for path, when in whens:
         for option, value in when.items():
             yield from room.unknown((*path, option), "option", option, spec.options)
-            choices = spec.options[option].one_of if option in spec.options else []
-            if choices and value not in choices:
-                fact = f'"{value}" is no choice of option "{option}"'
-                yield room.problem((*path, option), fact, did_you_mean(str(value), [str(c) for c in choices]))
+            yield from _choice(room, (*path, option), option, value)
+
+
+def _choice(room: Room, path: Path, option: str, value: Any) -> Iterator[Problem]:
+    """A problem when an option that has choices has no such one; of one that has none, anything goes."""
+    choices = room.service.spec.options[option].one_of if option in room.service.spec.options else []
+    if choices and value not in choices:
+        fact = f'"{value}" is no choice of option "{option}"'
+        yield room.problem(path, fact, did_you_mean(str(value), [str(c) for c in choices]))
+
+
+def _choices_fit(room: Room) -> Iterator[Problem]:
+    options = room.service.spec.options
+    for name, option in options.items():
+        for choice, needs in option.needs.items():
+            path: Path = ("spec", "options", name, "needs", choice)
+            yield from room.unknown(path, "choice", choice, [str(c) for c in option.one_of])
+            for need, value in needs.items():
+                yield from room.unknown((*path, need), "option", need, options)
+                if value != "*":
+                    yield from _choice(room, (*path, need), need, value)
 
 
 def _listed_options(room: Room) -> Iterator[Problem]:
@@ -351,5 +368,6 @@ CHECKS: tuple[Callable[[Room], Iterator[Problem]], ...] = (
     _expose,
     _periodic,
     _options,
+    _choices_fit,
     _listed_options,
 )

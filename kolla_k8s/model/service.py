@@ -291,6 +291,9 @@ class Option(Strict):
 
     default: Any
     one_of: list[Any] = []
+    needs: dict[str, dict[Name, Any]] = Field(
+        default={}, description='choice -> what other options must be with it; "*": anything but their default'
+    )
     help: str
 
 

@@ -203,6 +203,7 @@ class Workload(Container):
     run: Argv = []
     wsgi: Wsgi | None = Field(default=None, description="instead of run")
     replicas: Annotated[int, Field(ge=1)] = 1
+    max_replicas: Annotated[int, Field(ge=1)] | None = Field(default=None, description="a site may ask for no more")
     spread: Literal["ScheduleAnyway", "DoNotSchedule", "OneANode"] = Field(
         default="ScheduleAnyway", description="how strictly replicas keep apart; OneANode: never two on a node"
     )

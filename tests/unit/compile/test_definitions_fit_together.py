@@ -36,6 +36,11 @@ def bootstrap(argument, **more):
     }
 
 
+def choosing(needs):
+    about = {"default": "no", "one-of": ["yes", "no"], "needs": needs, "help": "?"}
+    return {"options": {"o": about, "p": {"default": 0, "one-of": [0, 1], "help": "?"}}}
+
+
 def problems(folder, *definitions):
     with pytest.raises(UserFilesError) as refused:
         catalog_of(write(folder, *definitions))
@@ -61,6 +66,9 @@ def problems(folder, *definitions):
             {"options": {"o": {"default": "yes", "one-of": ["yes", "no"], "help": "?"}}, **workload(when={"o": "nay"})},
             '"nay" is no choice of option "o"',
         ),
+        (choosing({"nay": {"p": 1}}), 'no choice is called "nay"'),
+        (choosing({"yes": {"q": 1}}), 'spec.options.o.needs.yes.q: no option is called "q"'),
+        (choosing({"yes": {"p": 2}}), '"2" is no choice of option "p"'),
         ({**config("${option:datapth}"), **OPTION}, 'no option is called "datapth"; did you mean "datapath"?'),
         ({"needs": {"when": {"other": {}}}}, 'no need of start is called "other"'),
         ({"needs": {"start": ["other"], "when": {"other": {"o": "x"}}}}, 'no option is called "o"'),
