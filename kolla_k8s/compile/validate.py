@@ -143,6 +143,7 @@ def _workloads(room: Room) -> Iterator[Problem]:
         for step, prepare in workload.prepare.items():
             yield from command_line(room, (*path, "prepare", step, "run"), prepare.run)
         yield from _volumes(room, path, workload.volumes, has_claims=workload.kind is Kind.STATEFUL_SET)
+        yield from _mounts(room, path, workload)
         yield from _members(room, path, workload)
         if workload.metrics:
             yield from room.unknown((*path, "metrics", "port"), "port", workload.metrics.port, workload.ports)
@@ -154,6 +155,15 @@ def _workloads(room: Room) -> Iterator[Problem]:
             yield from room.unknown((*path, "same-node"), "service", workload.same_node, room.catalog.services)
         if workload.host and room.service.spec.plane is Plane.CONTROL:
             yield room.problem((*path, "host"), "the control plane shares nothing with the node", "use plane: node")
+
+
+def _mounts(room: Room, path: Path, workload: Workload) -> Iterator[Problem]:
+    """What a pod mounts is seen outside of it only when its main container is privileged: Kubernetes' own rule."""
+    for name, volume in workload.volumes.items():
+        is_shared = volume.host is not None and volume.host.propagation == "Bidirectional"
+        if is_shared and not (workload.privilege and workload.privilege.privileged):
+            here = (*path, "volumes", name, "host", "propagation")
+            yield room.problem(here, "mounts of a container without privileges stay with it", "use HostToContainer")
 
 
 def _members(room: Room, path: Path, workload: Workload) -> Iterator[Problem]:
@@ -199,6 +209,7 @@ def _volumes(room: Room, path: Path, volumes: Mapping[str, Volume], *, has_claim
         here = (*path, "volumes", name)
         if name in OWN_VOLUMES or name.startswith(SECRETS_OF):
             yield room.problem(here, "every pod may have a volume of ours with this name", "call it something else")
+        yield from _when(room, (*here, "when"), volume.when)
         if volume.secret:
             yield from room.unknown((*here, "secret"), "secret", volume.secret, room.service.spec.secrets)
         if volume.persistent and not has_claims:
@@ -312,9 +323,13 @@ def _options(room: Room) -> Iterator[Problem]:
     whens += [(("spec", "external", name, "when"), external.when) for name, external in spec.external.items()]
     whens += [(("spec", "gates", name, "when"), gate.when) for name, gate in spec.gates.items()]
     for path, when in whens:
-        for option, value in when.items():
-            yield from room.unknown((*path, option), "option", option, spec.options)
-            yield from _choice(room, (*path, option), option, value)
+        yield from _when(room, path, when)
+
+
+def _when(room: Room, path: Path, when: Mapping[str, Any]) -> Iterator[Problem]:
+    for option, value in when.items():
+        yield from room.unknown((*path, option), "option", option, room.service.spec.options)
+        yield from _choice(room, (*path, option), option, value)
 
 
 def _choice(room: Room, path: Path, option: str, value: Any) -> Iterator[Problem]:

@@ -164,7 +164,9 @@ class Oslo(Strict):
 
     options: Name | None = Field(default=None, description="list of the options that the release knows")
     free: list[str] = Field(default=[], description="sections in no list, such as a backend's that options name")
-    databases: dict[str, str] = Field(default={}, description="section -> database")
+    databases: dict[str, str] = Field(
+        default={}, description="section -> database, or service/database of another service that has one alone"
+    )
     messaging: str | None = Field(default=None, description="messaging user of transport_url")
     identity: str | None = Field(default=None, description="Keystone user of the sections with a login")
     authtoken: bool = Field(default=True, description="whether tokens are validated: [keystone_authtoken]")

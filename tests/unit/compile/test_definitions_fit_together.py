@@ -36,6 +36,10 @@ def bootstrap(argument, **more):
     }
 
 
+SHARED = {"path": "/v", "reason": "mounts are for others, too", "propagation": "Bidirectional"}
+CLAIM = {"path": "/v", "persistent": {"size": "1Gi"}, "when": {"o": 1}}
+
+
 def choosing(needs):
     about = {"default": "no", "one-of": ["yes", "no"], "needs": needs, "help": "?"}
     return {"options": {"o": about, "p": {"default": 0, "one-of": [0, 1], "help": "?"}}}
@@ -99,6 +103,12 @@ def problems(folder, *definitions):
         (periodic(run=None, rotate=ROTATE, config=[]), "a rotation reads neither config nor volumes; remove them"),
         (workload(ready={"tcp": True}), "an http or tcp probe names its port"),
         (workload(roll={"strategy": "OnDelete"}), "changes only when it is deleted says what that costs; add costs"),
+        (workload(volumes={"v": {"path": "/v", "scratch": "disk", "when": {"o": 1}}}), 'no option is called "o"'),
+        (workload(volumes={"v": CLAIM}), "the claims of a StatefulSet never change: a persistent volume has no when"),
+        (
+            {"plane": "node", **workload(volumes={"v": {"path": "/v", "host": SHARED}})},
+            "v.host.propagation: mounts of a container without privileges stay with it; use HostToContainer",
+        ),
         (workload(volumes={"v": {"path": "/v"}}), "a volume has exactly one of scratch, persistent, secret and host"),
     ],
 )
