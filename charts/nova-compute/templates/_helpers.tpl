@@ -45,6 +45,14 @@
 {{- $namespaces := merge (dict "node" $root.Release.Namespace) $root.Values.global.namespaces -}}
 {{- $_ := set $pod "members" $members -}}
 {{- with .each -}}{{- $_ := set $pod "each" . -}}{{- end -}}
+{{- range $need, $when := $pod.wait_when -}}
+{{- range $option, $wanted := $when -}}
+{{- if ne (toString (index $root.Values.options $option)) (toString $wanted) -}}
+{{- $_ := set $pod "wait" (without $pod.wait $need) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $_ := unset $pod "wait_when" -}}
 {{- $options := dict -}}
 {{- range $pod.options -}}{{- $_ := set $options . (index $root.Values.options .) -}}{{- end -}}
 {{- $_ := set $pod "options" $options -}}
