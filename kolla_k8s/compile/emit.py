@@ -11,7 +11,7 @@ from typing import Any
 
 from kolla_k8s.yamlio import dump
 
-_TOKEN = re.compile(r"(?P<lead>[ -]*)(?P<key>[^\s:]+: |)(?P<kind>go|block)-expression-(?P<number>\d+)-")
+_TOKEN = re.compile(r"(?P<lead>[ -]*)(?P<key>[^\s:]+: |)(?P<kind>go|block|line)-expression-(?P<number>\d+)-")
 
 _ROOTLESS = re.compile(r"(?P<before>[ (])\.(?P<word>Values|Release|Chart)\b")
 
@@ -26,6 +26,17 @@ class Block(str):
     """A Go expression without braces that gives YAML text: ``toYaml .Values.tolerations``."""
 
     __slots__ = ()
+
+
+class Line(str):
+    """An item of a list that is a line of Go's own, with its braces, such as the if around the items that follow."""
+
+    __slots__ = ()
+
+
+def only_when(condition: str, items: list[Any]) -> list[Any]:
+    """Items of a list that are there only where a Go condition holds; always when it is empty."""
+    return [Line(f"{{{{- if {condition} }}}}"), *items, Line("{{- end }}")] if condition else items
 
 
 def emit(item: dict[str, Any], *, when: str = "", each: str = "") -> str:
@@ -47,9 +58,9 @@ def emit(item: dict[str, Any], *, when: str = "", each: str = "") -> str:
 
 def _marked(item: Any, expressions: list[str]) -> Any:
     match item:
-        case Go() | Block():
+        case Go() | Block() | Line():
             expressions.append(str(item))
-            kind = "go" if isinstance(item, Go) else "block"
+            kind = type(item).__name__.lower()
             return f"{kind}-expression-{len(expressions) - 1}-"
         case dict():
             return {key: _marked(value, expressions) for key, value in item.items()}
@@ -64,6 +75,8 @@ def _unmarked(line: str, expressions: list[str]) -> str:
     if found is None:
         return line
     expression = expressions[int(found["number"])]
+    if found["kind"] == "line":
+        return expression
     if found["kind"] == "go":
         return f"{found['lead']}{found['key']}{expression}"
     indent = len(found["lead"]) + 2

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from kolla_k8s.compile.emit import Block, Go
+from kolla_k8s.compile.emit import Block, Go, only_when
+from kolla_k8s.compile.objects import switch
 from kolla_k8s.compile.podfile import secret_source
 from kolla_k8s.model.borrowed import secrets_named
 from kolla_k8s.model.catalog import Catalog, is_control, is_optional, secret_ref
@@ -169,31 +170,37 @@ def prepare_step(plan: PodPlan, main: str, image: str) -> dict[str, Any]:
     return {**made, "volumeMounts": [*tool_mounts(), *nodes, *secrets, *token, tmp]}
 
 
-def process_mounts(plan: PodPlan) -> list[dict[str, Any]]:
+def process_mounts(plan: PodPlan, privilege: Privilege | None = None) -> list[Any]:
     """Mounts of a process: its rendered files one by one, its volumes, a private /tmp."""
     files: list[dict[str, Any]] = [
         {"name": "rendered", "mountPath": path, "subPath": name, "readOnly": True}
         for name, path in sorted(plan.files.items())
     ]
-    volumes: list[dict[str, Any]] = [_volume_mount(name, volume) for name, volume in plan.volumes.items()]
+    volumes = [
+        part
+        for name, volume in plan.volumes.items()
+        for part in only_when(switch(volume.when), [_volume_mount(name, volume, privilege)])
+    ]
     if plan.outlive:
         volumes.append({"name": "outlive", "mountPath": OUTLIVE, "readOnly": True})
         volumes.append({"name": "cgroups", "mountPath": CGROUPS})
     return [{"name": "tmp", "mountPath": "/tmp"}, *volumes, *files]  # noqa: S108 - in the container
 
 
-def _volume_mount(name: str, volume: Volume) -> dict[str, Any]:
+def _volume_mount(name: str, volume: Volume, privilege: Privilege | None) -> dict[str, Any]:
+    """A mount of a volume; what a step without privileges mounts stays with it, as Kubernetes demands."""
     mount: dict[str, Any] = {"name": name, "mountPath": volume.path}
     if volume.secret or (volume.host and volume.host.read_only):
         mount["readOnly"] = True
     if volume.host and volume.host.propagation != "None":
-        mount["mountPropagation"] = volume.host.propagation
+        is_privileged = privilege is not None and privilege.privileged
+        mount["mountPropagation"] = volume.host.propagation if is_privileged else "HostToContainer"
     return mount
 
 
-def pod_volumes(plan: PodPlan) -> list[dict[str, Any]]:
+def pod_volumes(plan: PodPlan) -> list[Any]:
     """Every volume of the pod but the claims of a StatefulSet."""
-    volumes: list[dict[str, Any]] = [{"name": "tmp", "emptyDir": {}}]
+    volumes: list[Any] = [{"name": "tmp", "emptyDir": {}}]
     if plan.config_name:
         name = Go(f"{{{{ {plan.config_name} }}}}")
         volumes.append({"name": "kolla-k8s", "configMap": {"name": name, "defaultMode": 0o444}})
@@ -212,9 +219,10 @@ def pod_volumes(plan: PodPlan) -> list[dict[str, Any]]:
     if plan.needs_token:
         volumes.append({"name": "token", "projected": {"defaultMode": 0o440, "sources": _token_sources()}})
     return volumes + [
-        {"name": name, **_source(plan.service, volume)}
+        part
         for name, volume in plan.volumes.items()
         if volume.persistent is None
+        for part in only_when(switch(volume.when), [{"name": name, **_source(plan.service, volume)}])
     ]
 
 

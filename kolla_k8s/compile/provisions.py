@@ -111,9 +111,19 @@ def word_problems(room: Room) -> Iterator[Problem]:
     for file, details in room.service.spec.config.items():
         path: Path = ("spec", "config", file, "oslo")
         oslo = details.oslo
-        for section, database in oslo.databases.items() if oslo else ():
-            if database_owner(room.service, database) is None:
-                known = {n for key, entry in room.service.spec.databases.items() for n in (key, *entry.also)}
-                yield from room.unknown((*path, "databases", section), "database", database, known)
+        for section, said in oslo.databases.items() if oslo else ():
+            yield from _database(room, (*path, "databases", section), said)
         if oslo and oslo.identity:
             yield from _user(room, (*path, "identity"), oslo.identity)
+
+
+def _database(room: Room, path: Path, said: str) -> Iterator[Problem]:
+    """A problem of a database that its service does not have."""
+    name, _, database = said.rpartition("/")
+    if name and name not in room.catalog.services:
+        yield from room.unknown(path, "service", name, room.catalog.services)
+        return
+    service = room.catalog[name] if name else room.service
+    if database_owner(service, database) is None:
+        known = {one for key, entry in service.spec.databases.items() for one in (key, *entry.also)}
+        yield from room.unknown(path, "database", database, known)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
+from typing import Any
 
 from kolla_k8s.compile.commands import command_line, secret_arguments
 from kolla_k8s.compile.filled import placeholder_problems
@@ -89,6 +90,7 @@ def _workloads(room: Room) -> Iterator[Problem]:
             yield from command_line(room, (*path, "prepare", step, "run"), prepare.run)
             yield from _privilege(room, (*path, "prepare", step), prepare.privilege)
         yield from _volumes(room, path, workload.volumes, has_claims=workload.kind is Kind.STATEFUL_SET)
+        yield from _mounts(room, path, workload)
         yield from _members(room, path, workload)
         if workload.metrics:
             yield from room.unknown((*path, "metrics", "port"), "port", workload.metrics.port, workload.ports)
@@ -100,6 +102,15 @@ def _workloads(room: Room) -> Iterator[Problem]:
             yield from room.unknown((*path, "same-node"), "service", workload.same_node, room.catalog.services)
         if workload.host and room.service.spec.plane is Plane.CONTROL:
             yield room.problem((*path, "host"), "the control plane shares nothing with the node", "use plane: node")
+
+
+def _mounts(room: Room, path: Path, workload: Workload) -> Iterator[Problem]:
+    """What a pod mounts is seen outside of it only when its main container is privileged: Kubernetes' own rule."""
+    for name, volume in workload.volumes.items():
+        is_shared = volume.host is not None and volume.host.propagation == "Bidirectional"
+        if is_shared and not (workload.privilege and workload.privilege.privileged):
+            here = (*path, "volumes", name, "host", "propagation")
+            yield room.problem(here, "mounts of a container without privileges stay with it", "use HostToContainer")
 
 
 def _members(room: Room, path: Path, workload: Workload) -> Iterator[Problem]:
@@ -214,10 +225,27 @@ def _options(room: Room) -> Iterator[Problem]:
     for path, when in conditions(room.service):
         for option, value in when.items():
             yield from room.unknown((*path, option), "option", option, spec.options)
-            choices = spec.options[option].one_of if option in spec.options else []
-            if choices and value not in choices:
-                fact = f'"{value}" is no choice of option "{option}"'
-                yield room.problem((*path, option), fact, did_you_mean(str(value), [str(c) for c in choices]))
+            yield from _choice(room, (*path, option), option, value)
+
+
+def _choice(room: Room, path: Path, option: str, value: Any) -> Iterator[Problem]:
+    """A problem when an option that has choices has no such one; of one that has none, anything goes."""
+    choices = room.service.spec.options[option].one_of if option in room.service.spec.options else []
+    if choices and value not in choices:
+        fact = f'"{value}" is no choice of option "{option}"'
+        yield room.problem(path, fact, did_you_mean(str(value), [str(c) for c in choices]))
+
+
+def _choices_fit(room: Room) -> Iterator[Problem]:
+    options = room.service.spec.options
+    for name, option in options.items():
+        for choice, needs in option.needs.items():
+            path: Path = ("spec", "options", name, "needs", choice)
+            yield from room.unknown(path, "choice", choice, [str(c) for c in option.one_of])
+            for need, value in needs.items():
+                yield from room.unknown((*path, need), "option", need, options)
+                if value != "*":
+                    yield from _choice(room, (*path, need), need, value)
 
 
 def _listed_options(room: Room) -> Iterator[Problem]:
@@ -257,5 +285,6 @@ CHECKS: tuple[Callable[[Room], Iterator[Problem]], ...] = (
     _expose,
     _periodic,
     _options,
+    _choices_fit,
     _listed_options,
 )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from kolla_k8s.compile.pod import requests_and_limits
 from kolla_k8s.model.catalog import Catalog, clustered
 from kolla_k8s.model.exposed import exposed_ports
-from kolla_k8s.model.service import Format, Service
+from kolla_k8s.model.service import Format, Option, Service
 from kolla_k8s.model.workload import Kind, Volume, Workload
 
 Json = dict[str, Any]
@@ -198,7 +199,7 @@ def values_schema(catalog: Catalog, service: Service) -> Json:
         properties["storage"] = _closed(dict.fromkeys(sections["storage"], claim))
     if "options" in sections:
         options = {name: {"enum": o.one_of} if o.one_of else {} for name, o in service.spec.options.items()}
-        properties["options"] = _closed(options)
+        properties["options"] = _closed(options) | _rules(service.spec.options)
     if "external" in sections:
         cidrs = {"type": "array", "items": {"type": "string", "pattern": r"^[0-9a-fA-F:.]+/[0-9]{1,3}$"}}
         properties["external"] = _closed(dict.fromkeys(sections["external"], _closed({"cidrs": cidrs})))
@@ -239,6 +240,28 @@ def _alone(service: Service) -> Json:
 
 def _at(key: str, schema: Json) -> Json:
     return {"properties": {key: schema}}
+
+
+def _rules(options: Mapping[str, Option]) -> Json:
+    """What must be said beside what; what a site leaves unsaid has its default, in its file and in the chart alike."""
+    rules = []
+    for name, option in options.items():
+        for choice, needs in option.needs.items():
+            unsaid = [] if str(option.default) == choice else [name]
+            chosen = {"properties": {name: {"enum": [c for c in option.one_of if str(c) == choice]}}}
+            rules += [
+                {"if": {**chosen, "required": unsaid}, "then": _rule(f"{name}: {choice}", need, wanted, options[need])}
+                for need, wanted in needs.items()
+            ]
+    return {"allOf": rules} if rules else {}
+
+
+def _rule(chosen: str, need: str, wanted: Any, option: Option) -> Json:
+    is_open = wanted == "*"
+    title = f"{chosen} needs {need}" + ("" if is_open else f": {wanted}")
+    value = {"not": {"const": option.default}} if is_open else {"const": wanted}
+    unsaid = [] if option.default == wanted else [need]
+    return {"title": title, "properties": {need: {"title": title, **value}}, "required": unsaid}
 
 
 def _global_schema() -> Json:

@@ -175,8 +175,9 @@ def _sections(service: Service, oslo: Oslo) -> Sections:
     return found
 
 
-def _database(service: Service, database: str) -> dict[str, Any]:
+def _database(service: Service, said: str) -> dict[str, Any]:
     """Passwords stand in a file beside it: Alembic cannot take the percent signs of an encoded one in a URL."""
+    database = said.rpartition("/")[2]
     owner = database_owner(service, database)  # ``compile.provisions`` refuses what nobody owns
     user = service.spec.databases[owner].user or owner if owner else database
     place = f"mysql+pymysql://{user}@${{host:mariadb}}/{database}"
@@ -189,7 +190,11 @@ def _database(service: Service, database: str) -> dict[str, Any]:
 
 
 def _logins(service: Service) -> ConfigFile:
+    """Passwords of the service's own database users, and of those of services with one database that it names."""
     users = {database.user or name: database_secret(service, name) for name, database in service.spec.databases.items()}
+    named = (file.oslo.databases.values() for file in service.spec.config.values() if file.oslo)
+    others = (said.rpartition("/") for databases in named for said in databases)
+    users |= {name: f"{owner}/database-password" for owner, _, name in others if owner}
     content = {user: {"password": f"${{secret:{secret}}}"} for user, secret in sorted(users.items())}
     return ConfigFile(path=f"{OURS}/{DATABASE_FILE}", format=Format.PYMYSQL, mode="0400", content=content)
 

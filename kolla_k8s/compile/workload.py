@@ -213,7 +213,7 @@ def _process(plan: PodPlan, name: str, process: Container, *, resources: Any) ->
     made |= {key: _probe(probe) for key, probe in probes.items() if probe}
     if process.stop:
         made["lifecycle"] = {"preStop": {"exec": {"command": list(process.stop)}}}
-    return {**made, "volumeMounts": [*_peer_mounts(plan, name), *process_mounts(plan)]}
+    return {**made, "volumeMounts": [*_peer_mounts(plan, name), *process_mounts(plan, process.privilege)]}
 
 
 def _peer_mounts(plan: PodPlan, container_name: str) -> list[dict[str, Any]]:
@@ -245,7 +245,8 @@ def _probe(probe: Probe) -> dict[str, Any]:
 def _prepare_step(plan: PodPlan, step: str, prepare: Prepare, workload: Workload) -> dict[str, Any]:
     resources = Block(f"toYaml {_values(plan.key)}.resources")
     made = container(step, prepare.image or workload.image, list(prepare.run), resources)
-    return {**made, "securityContext": security(prepare.privilege), "volumeMounts": process_mounts(plan)}
+    mounts = process_mounts(plan, prepare.privilege)
+    return {**made, "securityContext": security(prepare.privilege), "volumeMounts": mounts}
 
 
 def _service(service: Service, name: str) -> dict[str, Any]:

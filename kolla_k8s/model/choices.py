@@ -35,6 +35,8 @@ def conditions(service: Service) -> Iterator[tuple[tuple[str, ...], Said]]:
     for name, workload in spec.workloads.items():
         yield ("spec", "workloads", name, "when"), workload.when
         yield ("spec", "workloads", name, "alone"), workload.alone
+        for volume, about in workload.volumes.items():
+            yield ("spec", "workloads", name, "volumes", volume, "when"), about.when
     for file, details in spec.config.items():
         for name, variant in details.variants.items():
             yield ("spec", "config", file, "variants", name, "when"), variant.when

@@ -184,7 +184,9 @@ class Oslo(Strict):
     like: dict[str, str] = Field(
         default={}, description="section that an option names, such as a backend's -> section of the list it takes"
     )
-    databases: dict[str, str] = Field(default={}, description="section -> database")
+    databases: dict[str, str] = Field(
+        default={}, description="section -> database, or service/database of another service that has one alone"
+    )
     messaging: str | None = Field(default=None, description="messaging user of transport_url")
     identity: str | None = Field(default=None, description="Keystone user of the sections with a login")
     authtoken: bool = Field(default=True, description="whether tokens are validated: [keystone_authtoken]")
@@ -307,6 +309,9 @@ class Option(Strict):
 
     default: Any
     one_of: list[Any] = []
+    needs: dict[str, dict[Name, Any]] = Field(
+        default={}, description='choice -> what other options must be with it; "*": anything but their default'
+    )
     help: str
 
 

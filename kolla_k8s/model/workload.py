@@ -75,11 +75,14 @@ class Volume(Strict):
     persistent: Persistent | None = None
     secret: Name | None = None
     host: HostPath | None = None
+    when: dict[Name, Any] = Field(default={}, description="options under which pods have it; always when empty")
 
     @model_validator(mode="after")
     def _has_one_source(self) -> Volume:
         if sum(source is not None for source in (self.scratch, self.persistent, self.secret, self.host)) != 1:
             raise ValueError("a volume has exactly one of scratch, persistent, secret and host")
+        if self.persistent and self.when:
+            raise ValueError("the claims of a StatefulSet never change: a persistent volume has no when; remove it")
         return self
 
 

@@ -72,6 +72,12 @@ def schema_problems(
 
 
 def _said(error: Any) -> tuple[str, str]:
+    """What is so, and a way out; a rule between options has its fact as title."""
+    titled = error.schema.get("title")
+    return (str(titled), "say it, or choose otherwise") if titled else _said_of_value(error)
+
+
+def _said_of_value(error: Any) -> tuple[str, str]:
     value = error.instance
     match error.validator:
         case "type":

@@ -9,10 +9,7 @@ GONE = 404
 def check(arguments):
     """Evidence, or SystemExit with what is wrong; volumes that a killed gate left go too."""
     one = cloud()
-    services = one.want("block-storage", "GET", "/os-services?binary=cinder-volume")["services"]
-    up = sorted(service["host"] for service in services if service["state"] == "up")
-    if not up:
-        raise SystemExit(f"no volume service is up, {len(services)} are known")
+    up = _up(one, arguments)
     for old in one.want("block-storage", "GET", "/volumes")["volumes"]:
         if (old["name"] or "").startswith(PREFIX):
             one.ask("block-storage", "DELETE", f"/volumes/{old['id']}")
@@ -26,6 +23,20 @@ def check(arguments):
         one.ask("block-storage", "DELETE", path)
     one.until(lambda: one.ask("block-storage", "GET", path)[0] == GONE, "a volume is gone")
     return f"a volume was made and deleted at {made['os-vol-host-attr:host']}; up: {', '.join(up)}"
+
+
+def _up(one, arguments):
+    """Hosts of a backend whose services are up; of one that is on each node, all of them must be."""
+    mark = f"@{arguments['backend']}"
+    found = one.want("block-storage", "GET", "/os-services?binary=cinder-volume")["services"]
+    services = [service for service in found if service["host"].endswith(mark)]
+    up = sorted(service["host"] for service in services if service["state"] == "up")
+    if not up:
+        raise SystemExit(f"no volume service of {arguments['backend']} is up, {len(services)} are known")
+    for node in arguments["nodes"] if arguments.get("each-node") else ():
+        if node + mark not in up:
+            raise SystemExit(f"the volume service of {node} is not up")
+    return up
 
 
 def _ended(one, path):

@@ -46,6 +46,15 @@ def bootstrap(argument, **more):
     }
 
 
+SHARED = {"path": "/v", "reason": "mounts are for others, too", "propagation": "Bidirectional"}
+CLAIM = {"path": "/v", "persistent": {"size": "1Gi"}, "when": {"o": 1}}
+
+
+def choosing(needs):
+    about = {"default": "no", "one-of": ["yes", "no"], "needs": needs, "help": "?"}
+    return {"options": {"o": about, "p": {"default": 0, "one-of": [0, 1], "help": "?"}}}
+
+
 def problems(folder, *definitions):
     with pytest.raises(UserFilesError) as refused:
         catalog_of(write(folder, *definitions))
@@ -80,6 +89,9 @@ def problems(folder, *definitions):
             {"options": {"o": {"default": "yes", "one-of": ["yes", "no"], "help": "?"}}, **workload(when={"o": "nay"})},
             '"nay" is no choice of option "o"',
         ),
+        (choosing({"nay": {"p": 1}}), 'no choice is called "nay"'),
+        (choosing({"yes": {"q": 1}}), 'spec.options.o.needs.yes.q: no option is called "q"'),
+        (choosing({"yes": {"p": 2}}), '"2" is no choice of option "p"'),
         ({**config("${option:datapth}"), **OPTION}, 'no option is called "datapth"; did you mean "datapath"?'),
         ({"needs": {"when": {"other": {}}}}, 'no need of start is called "other"'),
         ({"needs": {"start": ["other"], "when": {"other": {"o": "x"}}}}, 'no option is called "o"'),
@@ -144,6 +156,12 @@ def problems(folder, *definitions):
         (periodic(run=None, rotate=ROTATE, config=[]), "a rotation reads neither config nor volumes; remove them"),
         (workload(ready={"tcp": True}), "an http or tcp probe names its port"),
         (workload(roll={"strategy": "OnDelete"}), "changes only when it is deleted says what that costs; add costs"),
+        (workload(volumes={"v": {"path": "/v", "scratch": "disk", "when": {"o": 1}}}), 'no option is called "o"'),
+        (workload(volumes={"v": CLAIM}), "the claims of a StatefulSet never change: a persistent volume has no when"),
+        (
+            {"plane": "node", **workload(volumes={"v": {"path": "/v", "host": SHARED}})},
+            "v.host.propagation: mounts of a container without privileges stay with it; use HostToContainer",
+        ),
         (workload(volumes={"v": {"path": "/v"}}), "a volume has exactly one of scratch, persistent, secret and host"),
     ],
 )

@@ -125,6 +125,39 @@ def test_only_the_namespace_asked_for_is_shared_with_the_node(tmp_path):
     assert "templates/agent-networkpolicy.yaml" in files
 
 
+def sharing(folder):
+    """Text of a DaemonSet whose pods mount things for others on the node, and its step of preparation."""
+    host = {"path": "/mnt", "reason": "mounts are for others, too", "propagation": "Bidirectional"}
+    agent = {
+        **AGENT,
+        "privilege": {"reason": "mounts what is far away", "privileged": True},
+        "prepare": {"look": {"run": ["look"]}},
+        "volumes": {"mnt": {"path": "/mnt", "host": host, "when": {"far": "yes"}}},
+    }
+    options = {"far": {"default": "no", "one-of": ["yes", "no"], "help": "?"}}
+    definition = a_definition("agent", **NODE, options=options, workloads={"agent": agent})
+    return files_of(folder, "agent", definition)["templates/agent-daemonset.yaml"]
+
+
+def test_volume_of_an_option_is_there_only_with_it(tmp_path):
+    """
+    In the pod and in each of its containers.
+    """
+    parts = sharing(tmp_path).split('{{- if and (eq (toString (index .Values.options "far")) "yes") }}\n')
+
+    assert 3 == len(parts) - 1
+    assert ["- name: mnt"] * 3 == [part.splitlines()[0].strip() for part in parts[1:]]
+    assert all("{{- end }}" in part.splitlines()[:5] for part in parts[1:])
+    assert "name: mnt" not in parts[0]
+
+
+def test_step_without_privileges_sees_mounts_and_makes_none(tmp_path):
+    """
+    Kubernetes refuses the whole pod otherwise.
+    """
+    assert ["HostToContainer", "Bidirectional"] == re.findall("mountPropagation: (.*)", sharing(tmp_path))
+
+
 def test_daemon_set_rolls_as_many_nodes_as_it_may(tmp_path):
     """
     As the definition says, and one at least.

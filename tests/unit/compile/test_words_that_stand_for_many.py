@@ -82,6 +82,21 @@ def test_passwords_of_databases_lie_in_a_file_beside(tmp_path):
     ]
 
 
+def test_database_of_another_service_is_used_with_its_password(tmp_path):
+    """
+    By its user, also from the other plane, whose namespace borrows the password.
+    """
+    oslo = {"databases": {"database": "one/one"}}
+    config = {"two.conf": {"path": "/etc/two.conf", "format": "ini", "oslo": oslo}}
+    two = a_definition("two", plane="node", needs={"start": ["mariadb"]}, config=config)
+
+    said = values(files_of(tmp_path, "two", two, one(), *NEEDED))
+
+    assert said["two.conf"]["database"]["connection"].startswith("mysql+pymysql://one@${host:mariadb}/one?read_default")
+    assert {"one": {"password": "${secret:one/database-password}"}} == said["database.cnf"]
+    assert [("one", "database-password")] == borrowed_secrets(catalog_of(tmp_path), "two")
+
+
 def test_api_gets_uwsgi_and_only_it(tmp_path):
     """
     Its file, command and probes; a worker beside it keeps the files that it names.
