@@ -60,6 +60,8 @@ def _page(title: str, model: type[BaseModel]) -> str:
     for name, part in parts:
         if "properties" in part:
             lines += [f"## {name}", "", _flat(part.get("description", "")), "", *_table(part), ""]
+        elif "enum" in part:
+            lines += [f"## {name}", "", f"{_flat(part.get('description', ''))} One of {_type(part)}.", ""]
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from kolla_k8s.compile.commands import command_line
 from kolla_k8s.compile.room import Path, Room
 from kolla_k8s.errors import Problem
 from kolla_k8s.model.catalog import database_owner, derived_secrets, registers, user_passwords
 from kolla_k8s.model.placeholders import placeholders
-from kolla_k8s.model.service import Bootstrap, Schema, Service
+from kolla_k8s.model.service import Bootstrap, GateKind, Schema, Service
 
 
 def bootstrap_problems(room: Room) -> Iterator[Problem]:
@@ -80,9 +81,20 @@ def reference_problems(room: Room) -> Iterator[Problem]:
     for where, password in user_passwords(room.service):
         path = ("spec", "identity", *where, "password")
         yield from room.unknown(path, "secret", password, derived_secrets(room.service))
-    for name, gate in spec.gates.items():
-        yield from room.unknown(("spec", "gates", name, "workload"), "workload", gate.workload, spec.workloads)
+    yield from _gates(room)
     yield from _logins(room)
+
+
+def _gates(room: Room) -> Iterator[Problem]:
+    workloads = room.service.spec.workloads
+    for name, gate in room.service.spec.gates.items():
+        path: Path = ("spec", "gates", name)
+        yield from room.unknown((*path, "workload"), "workload", gate.workload, workloads)
+        if gate.kind is GateKind.HTTP and gate.workload in workloads:
+            ports = workloads[gate.workload].ports
+            yield from room.unknown((*path, "settings", "port"), "port", gate.settings["port"], ports)
+        if gate.kind is GateKind.EXEC:
+            yield from command_line(room, (*path, "settings", "run"), gate.settings["run"])
 
 
 def _logins(room: Room) -> Iterator[Problem]:

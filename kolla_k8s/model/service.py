@@ -51,9 +51,11 @@ class GateKind(StrEnum):
 
     CINDER_VOLUME = "cinder-volume"
     COMPUTE_UP = "compute-up"
+    EXEC = "exec"
     GLANCE_IMAGE = "glance-image"
     HEAT_STACK = "heat-stack"
     HORIZON_LOGIN = "horizon-login"
+    HTTP = "http"
     KEYSTONE_TOKEN = "keystone-token"  # noqa: S105 - the name of a kind
     LIBVIRT_ANSWERS = "libvirt-answers"
     MARIADB_WRITE_READ = "mariadb-write-read"
@@ -294,7 +296,12 @@ class Expose(Strict):
 
 
 class Gate(Strict):
-    """A check on function that must pass before dependants start."""
+    """A check on function that must pass before dependants start, asked of the workload's pods from inside them.
+
+    Two kinds need no code of ours. ``exec``: the command ``run`` of the settings ends with 0 in each pod, in its
+    ``container`` when that is not the workload's own. ``http``: ``path`` at the port called ``port`` gives ``status``,
+    200 when left out.
+    """
 
     kind: GateKind
     workload: Name
@@ -302,6 +309,21 @@ class Gate(Strict):
     timeout_s: Annotated[int, Field(ge=1)] = 300
     settings: dict[str, Any] = {}
     when: dict[Name, Any] = Field(default={}, description="options under which it is asked; always when empty")
+
+    @model_validator(mode="after")
+    def _has_settings(self) -> Gate:
+        said = self.settings
+        if self.kind is GateKind.EXEC and not _is_argv(said.get("run")):
+            raise ValueError("a gate of kind exec has a command; write settings: {run: [WORD, ...]}")
+        if self.kind is GateKind.HTTP and not (isinstance(said.get("path"), str) and isinstance(said.get("port"), str)):
+            raise ValueError("a gate of kind http asks a path of a port; write settings: {path: /PATH, port: NAME}")
+        if self.kind is GateKind.HTTP and not isinstance(said.get("status", 200), int):
+            raise ValueError("the status of a gate of kind http is a number; write one such as 200")
+        return self
+
+
+def _is_argv(said: Any) -> bool:
+    return isinstance(said, list) and bool(said) and all(isinstance(word, str) for word in said)
 
 
 class Option(Strict):

@@ -17,7 +17,7 @@ from typing import Any
 from kolla_k8s.model.catalog import Catalog, pods_name
 from kolla_k8s.model.plan import GateSpec, Step
 from kolla_k8s.orchestrate.kinds import STATEFUL_SET
-from kolla_k8s.ports import Cluster, Command, KubeObject, Resource
+from kolla_k8s.ports import Cluster, Command, ExecResult, KubeObject, Resource
 
 ON_OPENSTACK = frozenset(
     {
@@ -83,7 +83,11 @@ async def run_program(
     header = json.dumps([len(text), {"login": LOGIN, **arguments, "nonce": secrets.token_hex(8)}])
     about = pod["metadata"]
     command = Command(["python3", "-c", LOADER], f"{header}\n{text}")
-    done = await cluster.exec(about["namespace"], about["name"], container, command)
+    return _result(await cluster.exec(about["namespace"], about["name"], container, command))
+
+
+def _result(done: ExecResult) -> GateResult:
+    """Green at exit 0; the evidence is the last line that was said."""
     said = (done.stdout if done.exit_code == 0 else done.stderr or done.stdout).strip().splitlines()
     return GateResult(done.exit_code == 0, said[-1] if said else "no answer")
 
@@ -178,6 +182,29 @@ async def _horizon(gates: Gates, step: Step, gate: GateSpec, pods: list[KubeObje
     return found
 
 
+async def _exec(gates: Gates, _step: Step, gate: GateSpec, pods: list[KubeObject]) -> GateResult:
+    """A command of the definition's own, in each pod: exit 0 is green, the last line is the evidence."""
+    container = str(gate.settings.get("container", gate.workload))
+    for pod in pods:
+        about = pod["metadata"]
+        done = await gates.cluster.exec(about["namespace"], about["name"], container, Command(gate.settings["run"]))
+        found = _result(done)
+        if not found.is_green:
+            break
+    return replace(found, evidence=f"{about['name']}: {found.evidence}")
+
+
+async def _http(gates: Gates, step: Step, gate: GateSpec, pods: list[KubeObject]) -> GateResult:
+    """Each pod gives the status that is wanted, asked from inside it."""
+    port = gates.catalog[step.name].spec.workloads[gate.workload].ports[str(gate.settings["port"])]
+    for pod in pods:
+        asked = {"address": pod["status"]["podIP"], "status": 200, **gate.settings, "port": port}
+        found = await gates.run(pod, gate, "http", asked)
+        if not found.is_green:
+            break
+    return found
+
+
 async def _openstack(gates: Gates, _step: Step, gate: GateSpec, pods: list[KubeObject]) -> GateResult:
     """Programs that look at the cloud through its APIs; the gate's settings are their arguments."""
     program = "openstack" if gate.kind == "openstack-request" else gate.kind.replace("-", "_")
@@ -207,9 +234,11 @@ Kind = Callable[[Gates, Step, GateSpec, list[KubeObject]], Awaitable[GateResult]
 KINDS: dict[str, Kind] = {
     "compute-up": _openstack,
     "cinder-volume": _openstack,
+    "exec": _exec,
     "glance-image": _glance,
     "heat-stack": _openstack,
     "horizon-login": _horizon,
+    "http": _http,
     "keystone-token": _keystone,
     "libvirt-answers": _each_node,
     "nova-cells": _nova_cells,

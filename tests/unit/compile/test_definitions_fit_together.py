@@ -21,6 +21,10 @@ def config(content, written="raw", **more):
     return {"config": {"a.conf": {"path": "/etc/a.conf", "format": written, "content": content, **more}}}
 
 
+def gate(kind, **settings):
+    return {"gates": {"g": {"kind": kind, "workload": "api", "settings": settings}}}
+
+
 def volumes(volume):
     return {"bootstrap": {"image": "a", "volumes": {"v": volume}}}
 
@@ -128,6 +132,12 @@ def problems(folder, *definitions):
         (volumes({"path": "/v", "secret": "a"}), 'spec.bootstrap.volumes.v.secret: no secret is called "a"'),
         (volumes({"path": "/v", "persistent": {"size": "1Gi"}}), "volumes.v.persistent: only a StatefulSet has claims"),
         (volumes({"path": "/v", "host": HOST_PATH}), "bootstrap.volumes.v.host: the control plane has no host paths"),
+        (gate("exec"), "spec.gates.g: a gate of kind exec has a command; write settings: {run: [WORD, ...]}"),
+        (gate("exec", run=["a", 1]), "spec.gates.g: a gate of kind exec has a command; write settings"),
+        (gate("exec", run=["${secret:a}"]), "gates.g.settings.run: ${secret:a} cannot be filled in on a process's com"),
+        (gate("http", path="/"), "spec.gates.g: a gate of kind http asks a path of a port; write settings: {path: /PA"),
+        (gate("http", path="/", port="api", status="ok"), "the status of a gate of kind http is a number; write one"),
+        (gate("http", path="/", port="apo"), 'gates.g.settings.port: no port is called "apo"; did you mean "api"?'),
         ({"identity": {"roles": ["a"]}}, "spec.identity: needs a bootstrap to be made in; add spec.bootstrap with an"),
         (
             bootstrap("a", late=True),

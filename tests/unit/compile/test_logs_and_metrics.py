@@ -27,10 +27,9 @@ def test_oslo_writes_json_where_the_site_wants_it(tmp_path):
     """
     A definition may say more of it; other files are as ever.
     """
-    free = {"free": ["DEFAULT", "log"]}
     config = {
-        "a.conf": a_file(oslo=free),
-        "b.conf": a_file(oslo=free, **{"json-logs": {"DEFAULT": {"use_json": False}, "log": {"a": 1}}}),
+        "a.conf": a_file(oslo={}),
+        "b.conf": a_file(oslo={}, **{"json-logs": {"DEFAULT": {"use_json": False}, "log": {"a": 1}}}),
         "c.conf": a_file(),
     }
 

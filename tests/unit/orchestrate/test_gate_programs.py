@@ -192,6 +192,20 @@ def an_api(host, port, answers):
     return serving(ThreadingHTTPServer((host, port), type("Answering", (Api,), {"answers": answers})))
 
 
+@pytest.mark.parametrize(("wanted", "said"), [(204, "GET /a: 204"), (200, "GET /a: 204, not 200")])
+def test_path_gives_the_status_that_is_wanted_or_is_red(wanted, said):
+    """
+    With the one that it gave.
+    """
+    with an_api(HOSTS[0], 0, {("GET", "/a"): lambda *_: (204, {}, b"")}) as port:
+        try:
+            found = check("http", address=HOSTS[0], port=port, path="/a", status=wanted)
+        except SystemExit as red:
+            found = str(red)
+
+    assert said == found
+
+
 # Keystone.
 
 BOTH = [{"interface": "internal"}, {"interface": "public"}, {"interface": "admin"}]

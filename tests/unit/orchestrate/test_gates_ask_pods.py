@@ -279,3 +279,46 @@ def test_every_kind_of_gate_has_somebody_who_asks():
     What a definition may say is what can be asked.
     """
     assert set(GateKind) == set(KNOWN_KINDS)
+
+
+def test_command_of_a_definition_runs_in_each_pod():
+    """
+    In the container that the settings name; the last line is the evidence.
+    """
+    asked = Asked("memcached", 2)
+    calls = []
+    asked.cluster.on_exec = lambda call: (
+        calls.append((call.pod, call.container, call.command)) or asked.answer(call.pod)
+    )
+    asked.gate = GateSpec("gate", "exec", "server", {"run": ["is-fine", "-v"], "container": "beside"})
+
+    result = asked.check()
+
+    assert (True, "memcached-1: fine") == (result.is_green, result.evidence)
+    assert [(f"memcached-{number}", "beside", ("is-fine", "-v")) for number in range(2)] == calls
+
+
+@pytest.mark.parametrize(("kind", "settings"), [("exec", {"run": ["a"]}), ("http", {"path": "/", "port": "memcached"})])
+def test_pod_that_is_red_makes_a_declared_gate_red(kind, settings):
+    """
+    With its own words.
+    """
+    asked = Asked("memcached", 3, red("memcached-1"))
+    if kind == "exec":
+        asked.cluster.on_exec = lambda call: asked.answer(call.pod)
+    asked.gate = GateSpec("gate", kind, "server", settings)
+
+    assert (False, "memcached-1: it is broken") == ((found := asked.check()).is_green, found.evidence)
+
+
+def test_path_is_asked_at_the_port_of_each_pod():
+    """
+    A name in the definition, a number in the pod; 200 unless another status is wanted.
+    """
+    asked = Asked("memcached", 2)
+    asked.gate = GateSpec("gate", "http", "server", {"path": "/health", "port": "memcached"})
+    asked.check()
+
+    assert [("10.0.0.0", 11211, "/health", 200), ("10.0.0.1", 11211, "/health", 200)] == [
+        (told["address"], told["port"], told["path"], told["status"]) for _, _, told in asked.calls
+    ]
