@@ -9,11 +9,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from kolla_k8s.orchestrate.gate import is_ready
 from sandbox.api import Api
 from tests.e2e.conftest import SPACE, Sandbox
 from tests.e2e.sampler import Repeated
@@ -59,11 +60,13 @@ class Members:
         pods = [pod for pod in self.pods() if not names or pod["metadata"]["name"] in names]
         return {str(s.get("containerID")) for pod in pods for s in pod["status"].get("containerStatuses", ())}
 
+    def ready(self) -> set[str]:
+        """Members that are ready and not going."""
+        return {pod["metadata"]["name"] for pod in self.pods() if is_ready(pod)}
+
     def are_ready(self) -> bool:
         """Whether every member is, and none is going."""
-        pods = self.pods()
-        ready = [c["status"] for pod in pods for c in pod["status"].get("conditions", ()) if c["type"] == "Ready"]
-        return ["True"] * self.count == ready and not any("deletionTimestamp" in pod["metadata"] for pod in pods)
+        return set(self.names) == self.ready() and len(self.pods()) == self.count
 
     def kill(self, *names: str) -> set[str]:
         """SIGKILL every container of these members at once; gives the identities that are gone."""
@@ -78,6 +81,31 @@ class Members:
         for name in names:
             self.api.ask("DELETE", f"{SPACE}/pods/{name}")
         return gone
+
+    @contextlib.contextmanager
+    def cut_off(self, name: str, *ports: int) -> Iterator[None]:
+        """Drop every packet from and to these ports of one member, of connections that stand, too.
+
+        NetworkPolicies would let those go on.
+        """
+        address = next(pod["status"]["podIP"] for pod in self.pods() if pod["metadata"]["name"] == name)
+        told = ", ".join(map(str, ports))
+        rules = [
+            f"ip {side} {address} tcp {end} {{ {told} }} drop"
+            for side in ("saddr", "daddr")
+            for end in ("sport", "dport")
+        ]
+        self._filter(
+            f"table inet cut {{ chain forward {{ type filter hook forward priority 0; {'; '.join(rules)}; }} }}"
+        )
+        try:
+            yield
+        finally:
+            self._filter("delete table inet cut")
+
+    def _filter(self, rules: str) -> None:
+        command = ["nsenter", f"--net=/run/netns/{self.sandbox.at.netns}", "nft", "-f", "-"]
+        subprocess.run(command, input=rules, text=True, check=True)
 
     def come_back(self, gone: set[str]) -> None:
         """Wait until every member is ready without these containers."""

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 import re
+from typing import NamedTuple
 
 import pytest
 
 from sandbox.cluster import power_cut
-from tests.e2e.conftest import ROOT, SPACE, Sandbox, steps_of
+from tests.e2e.conftest import ROOT, SITE, SPACE, Sandbox, steps_of
 from tests.e2e.members import Components, Members, client, key_of
 from tests.e2e.sampler import Sampler
 from tests.e2e.secrecy import MARKER, large_records, leaks
@@ -34,13 +35,15 @@ def ask(sql):
 began = "CREATE TABLE IF NOT EXISTS written (n INT PRIMARY KEY); SELECT COUNT(*) FROM written"
 while (done := ask(began)).returncode:
     time.sleep(0.1)
-number, last = int(done.stdout), time.monotonic()
+number, last, failed = int(done.stdout), time.monotonic(), 0
 while True:
     done = ask(f"REPLACE INTO written VALUES ({number}); SELECT COUNT(*) FROM written")
     if done.returncode == 0:
         number += 1
-        print(number, number - int(done.stdout), round(time.monotonic() - last, 2), flush=True)
-        last = time.monotonic()
+        print(number, number - int(done.stdout), round(time.monotonic() - last, 2), failed, flush=True)
+        last, failed = time.monotonic(), 0
+    else:
+        failed += 1
     time.sleep(0.1)
 """
 
@@ -75,6 +78,15 @@ while message := channel.basic_get("published", no_ack=True):
 """
 
 
+class Written(NamedTuple):
+    """A confirmed write: its row, how many confirmed before are lost, seconds and failed tries since the last one."""
+
+    row: int
+    lost: int
+    gap_s: float
+    failed: int
+
+
 class Galera(Members):
     """MariaDB and a pod that writes without end."""
 
@@ -89,25 +101,40 @@ class Galera(Members):
         )
         self.until("the first row", self.written)
 
-    def written(self) -> list[tuple[int, int, float]]:
-        """Of every confirmed write: the row, how many confirmed before are lost, how many seconds since the last."""
+    def written(self) -> list[Written]:
+        """Every confirmed write since the writer's container began."""
         lines = self.log("writer", "writer", 100_000).splitlines()
         found = (line.split() for line in lines if line[:1].isdigit())
-        return [(int(row), int(lost), float(gap)) for row, lost, gap in found]
+        return [Written(int(row), int(lost), float(gap_s), int(failed)) for row, lost, gap_s, failed in found]
 
-    def serves_again(self, gone: set[str]) -> float:
-        """Wait for all members and for clients that write; gives the longest gap, and no confirmed row may be lost."""
+    def serves_again(self, gone: set[str]) -> list[Written]:
+        """Wait for all members and for clients that write; gives the writes meanwhile, and none before may be lost."""
         before = len(self.written())
         self.come_back(gone)
         self.until("clients", lambda: len(self.written()) > before + 1)
-        _, lost, gaps = zip(*self.written()[max(0, before - 1) :], strict=True)
-        assert {0} == set(lost)
-        return max(gaps)
+        found = self.written()[max(0, before - 1) :]
+        assert {0} == {one.lost for one in found}
+        return found
 
     def writer(self) -> str:
-        """Pod that the clients reach."""
+        """Pod that the clients reach; empty while there is none."""
         path = "/apis/coordination.k8s.io/v1/namespaces/openstack/leases/mariadb-writer"
         return str(self.api.ask("GET", path)[1]["spec"]["holderIdentity"])
+
+    def recover(self, *options: str) -> str:
+        """What ``kolla-k8s recover mariadb`` says."""
+        done = self.sandbox.tool("recover", "mariadb", "--values", SITE, *HA, *options)
+        assert 0 == done.returncode, done.stderr
+        return done.stdout
+
+    def ends(self) -> dict[str, int]:
+        """Where the data of the stopped members end: pod -> sequence number."""
+        return {pod: int(end) for pod, end in re.findall(r"(\S+): data end at \S+:(-?\d+)", self.recover())}
+
+
+def longest_gap_s(writes: list[Written]) -> float:
+    """How long clients waited at most for a write."""
+    return max(one.gap_s for one in writes)
 
 
 class Broker(Members):
@@ -164,6 +191,13 @@ def ha(sandbox, first_install):  # noqa: ARG001 - it must have happened
     sandbox.install()
 
 
+@pytest.fixture(autouse=True)
+def gates_are_green_afterwards(ha):
+    """After each outage the same command finds nothing to mend."""
+    yield
+    ha[1].sandbox.install(*HA, "mariadb", "rabbitmq")
+
+
 def test_three_of_everything_is_one_cloud(ha):
     """
     Every gate speaks to each member.
@@ -213,7 +247,65 @@ def test_clients_write_again_soon_after_the_writer_is_deleted(ha):
     """
     galera = ha[1]
 
-    assert 10 > galera.serves_again(galera.delete(galera.writer()))
+    assert 10 > longest_gap_s(galera.serves_again(galera.delete(galera.writer())))
+
+
+def test_clients_write_again_soon_after_the_writer_is_killed(ha):
+    """
+    Nobody gives its Lease up: it runs out.
+    """
+    galera = ha[1]
+
+    assert 10 > longest_gap_s(galera.serves_again(galera.kill(galera.writer())))
+
+
+def test_member_without_clients_costs_them_one_try(ha):
+    """
+    At most, when the cluster is made anew without it.
+    """
+    galera = ha[1]
+    other = max(set(galera.names) - {galera.writer()})
+
+    assert 1 >= sum(one.failed for one in galera.serves_again(galera.delete(other)))
+
+
+def test_member_that_is_cut_off_gives_its_clients_up_and_comes_back(ha):
+    """
+    It has no majority; the two that see each other go on.
+    """
+    galera = ha[1]
+    alone = galera.writer()
+    with galera.cut_off(alone, 4567, 4568, 4444):
+        galera.until("another writer", lambda: galera.writer() not in {"", alone})
+        galera.until("the others alone", lambda: set(galera.names) - {alone} == galera.ready())
+        before = len(galera.written())
+        galera.until("clients of the others", lambda: len(galera.written()) > before + 10)
+
+    galera.serves_again(set())
+
+
+def test_cluster_that_lost_a_member_for_good_is_started_by_a_person(ha):
+    """
+    Nobody starts it by itself while a member may hold newer rows; the one that is named keeps all it has.
+    """
+    galera = ha[1]
+    quota = {"kind": "ResourceQuota", "apiVersion": "v1", "metadata": {"name": "no-claims"}}
+    galera.api.create(f"{SPACE}/resourcequotas", {**quota, "spec": {"hard": {"persistentvolumeclaims": "0"}}})
+    try:
+        galera.api.ask("DELETE", f"{SPACE}/persistentvolumeclaims/data-mariadb-2")
+        gone = galera.delete(*galera.names)
+        galera.until("two reports", lambda: {"mariadb-0", "mariadb-1"} == set(galera.ends()))
+        galera.until("a refusal", lambda: "reports of mariadb-2: nobody starts" in galera.log("mariadb-0", "agent"))
+        why = galera.sandbox.tool("why", "mariadb", "--values", SITE, *HA)
+        newest = max(galera.ends(), key=lambda pod: galera.ends()[pod])
+        told = galera.recover("--force-from", newest)
+        galera.until("two members", lambda: {"mariadb-0", "mariadb-1"} == galera.ready())
+    finally:
+        galera.api.ask("DELETE", f"{SPACE}/resourcequotas/no-claims")
+
+    assert "mariadb-2" in why.stdout
+    assert f"{newest}: starts the cluster" in told
+    galera.serves_again(gone)
 
 
 def test_member_killed_costs_no_message(ha):
@@ -236,7 +328,7 @@ def test_changed_option_rolls_one_member_after_the_other_and_the_writer_last(ha)
     assert ["change", "change"] == [steps[name]["action"] for name in ("mariadb", "rabbitmq")]
     assert ["mariadb-2", "mariadb-1", "mariadb-0"] == galera.in_order_of_their_start()
     assert ["rabbitmq-2", "rabbitmq-1", "rabbitmq-0"] == broker.in_order_of_their_start()
-    assert 10 > galera.serves_again(set())
+    assert 10 > longest_gap_s(galera.serves_again(set()))
     broker.serves_again(set())
 
 
@@ -270,6 +362,5 @@ def test_node_that_lost_its_power_comes_back(ha, number):  # noqa: ARG001 - the 
     galera.until("the writer", galera.written)
     broker.come_back(gone[1])
     broker.loses_nothing(messages)
-    assert rows[-1][0] < galera.written()[0][0]
-    assert {0} == {lost for _, lost, _ in galera.written()}
-    galera.sandbox.install(*HA)
+    assert rows[-1].row < galera.written()[0].row
+    assert {0} == {one.lost for one in galera.written()}
