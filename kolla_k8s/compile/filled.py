@@ -89,12 +89,22 @@ def _argument(room: Room, path: Path, word: str, argument: str) -> Iterator[Prob
     elif word == "fact":
         yield from room.unknown(path, "output of a bootstrap step", argument, facts_of(room.service))
     elif word == "url":
-        yield from room.unknown(path, "catalogue entry or exposed port", argument, _addresses(room.catalog))
+        addresses = _addresses(room.catalog)
+        yield from room.unknown(path, "catalogue entry or exposed port", argument, addresses)
+        if argument in addresses:
+            yield from _needed(room, path, addresses[argument])
 
 
-def _addresses(catalog: Catalog) -> set[str]:
-    entries = {entry for service in catalog.services.values() for entry in service.spec.identity.services}
-    return entries | {f"{name}/{key}" for name, service in catalog.services.items() for key in service.spec.expose}
+def _addresses(catalog: Catalog) -> dict[str, str]:
+    """Catalogue entry or exposed port -> the service that it is of."""
+    entries = {entry: name for name, service in catalog.services.items() for entry in service.spec.identity.services}
+    return entries | {f"{name}/{key}": name for name, each in catalog.services.items() for key in each.spec.expose}
+
+
+def _needed(room: Room, path: Path, name: str) -> Iterator[Problem]:
+    """A problem when a pod is not told where a service is, nor let through to it."""
+    if name not in {room.service.name, *room.catalog.needs(room.service.name)}:
+        yield room.problem(path, f'"{name}" is used but not needed', f"add {name} to needs.start or needs.run")
 
 
 def _transport(room: Room, path: Path, argument: str) -> Iterator[Problem]:
@@ -118,5 +128,5 @@ def _host(room: Room, path: Path, word: str, argument: str) -> Iterator[Problem]
     elif word == "addresses" and not has_addresses(room.catalog[name], workload):
         fact = f"${{{word}:{argument}}}: its members have no addresses that stay"
         yield room.problem(path, fact, "say peers.addresses: true in the workload, or use ${hosts:...}")
-    elif name not in {room.service.name, *room.catalog.needs(room.service.name)}:
-        yield room.problem(path, f'"{name}" is used but not needed', f"add {name} to needs.start or needs.run")
+    else:
+        yield from _needed(room, path, name)
