@@ -95,9 +95,8 @@ class Members:
             for side in ("saddr", "daddr")
             for end in ("sport", "dport")
         ]
-        self._filter(
-            f"table inet cut {{ chain forward {{ type filter hook forward priority 0; {'; '.join(rules)}; }} }}"
-        )
+        chain = "\n".join(["type filter hook forward priority 0;", *rules])
+        self._filter(f"table inet cut {{\nchain forward {{\n{chain}\n}}\n}}\n")
         try:
             yield
         finally:
