@@ -80,7 +80,7 @@ def read(cloud: Sandbox, space: str, address: str) -> str:
 
 def test_logs_are_records_of_json_where_the_site_wants_them(cloud):
     """
-    Each line of the service and of the server in front of it.
+    Each line of the service, and of the server in front of it once that has read its file.
     """
     cloud.install("--set", "logs.format=json", "keystone")
     pods = [pod["metadata"] for pod in cloud.api.items(f"{PODS}keystone%2Capp.kubernetes.io%2Fcomponent%3Dapi")]
@@ -88,7 +88,12 @@ def test_logs_are_records_of_json_where_the_site_wants_them(cloud):
     logs = [cloud.api.ask("GET", f"{SPACE}/pods/{name}/log?container=api")[1] for name in names]
     cloud.install("keystone")
 
-    assert {dict} == {type(json.loads(line)) for log in logs for line in log.splitlines()}
+    assert {dict} == {type(json.loads(line)) for log in logs for line in since_the_first_record(log)}
+
+
+def since_the_first_record(log: str) -> list[str]:
+    lines = log.splitlines()
+    return lines[next(number for number, line in enumerate(lines) if line.startswith("{")) :]
 
 
 @pytest.mark.usefixtures("pod_monitors")
