@@ -127,6 +127,7 @@ class Cluster(Protocol):
         """List, then follow for ever; survives 410, silence and reconnects.
 
         After a gap it lists again and gives DELETED for what vanished meanwhile. SYNCED follows the first whole list.
+        Objects come without ``managedFields``, a pod's containers with no more than name and image.
         """
 
     async def create(self, resource: Resource, body: KubeObject, namespace: str = "") -> KubeObject:

@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from kolla_k8s.adapters import channels
 from kolla_k8s.adapters.answers import Answer, covers, refusal
 from kolla_k8s.adapters.clock import SystemClock
-from kolla_k8s.adapters.watching import Watching
+from kolla_k8s.adapters.watching import Watching, lean
 from kolla_k8s.adapters.wire import OUTAGE_S, Call, Sure, Wire
 from kolla_k8s.errors import AlreadyExistsError, OutsideError
 from kolla_k8s.ports import Clock, Command, ExecResult, KubeObject, Resource, WatchEvent
 
 GREETING_S = 8.0
 SMALL_OUTAGE_S = 5.0
+PAGE = 500
+"""Objects asked for at once: what kubectl asks for."""
 MERGE_PATCH = "application/merge-patch+json"
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 OWN_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
@@ -52,27 +55,39 @@ class KubeCluster:
         self, resource: Resource, namespace: str = "", *, labels: str = "", metadata_only: bool = False
     ) -> Objects:
         """All objects of a kind; none of a kind that is not served."""
-        return (await self._list(resource, namespace, labels, metadata_only=metadata_only))[0]
+        query = {"labelSelector": labels} if labels else {}
+        headers = {"Accept": METADATA_ONLY} if metadata_only else {}
+        return (await self._list(resource, Call("GET", _path(resource, namespace), query, headers=headers)))[0]
 
     async def _list(
-        self, resource: Resource, namespace: str, labels: str, *, metadata_only: bool = False
+        self, resource: Resource, call: Call, shape: Callable[[KubeObject], KubeObject] | None = None
     ) -> tuple[Objects, str]:
-        query = {"labelSelector": labels} if labels else {}
-        headers = {"Accept": METADATA_ONLY if metadata_only else "application/json"}
-        answer = await self._wire.ask(Call("GET", _path(resource, namespace), query, headers=headers))
-        if answer.status == 404:
-            return [], ""
-        body = self._good(answer, "list", resource)
+        """All objects and their resourceVersion, page by page; all at once when a page comes too late (410).
+
+        ``shape`` is done to each object before the next page comes, so that no more than a page is there as it came.
+        """
         version = f"{resource.group}/{resource.version}".lstrip("/")
-        items: Objects = body.get("items") or []
-        for item in items:
-            item["apiVersion"], item["kind"] = version, resource.kind
-        return items, body["metadata"].get("resourceVersion", "")
+        items: Objects = []
+        page = {"limit": str(PAGE)}
+        while True:
+            answer = await self._wire.ask(replace(call, query={**call.query, **page}))
+            if answer.status == 404:
+                return [], ""
+            if answer.status == 410 and page:
+                items, page = [], {}
+                continue
+            body = self._good(answer, "list", resource)
+            for item in body.get("items") or ():
+                item["apiVersion"], item["kind"] = version, resource.kind
+                items.append(shape(item) if shape else item)
+            page = {"limit": str(PAGE), "continue": body["metadata"].get("continue", "")}
+            if not page["continue"]:
+                return items, body["metadata"].get("resourceVersion", "")
 
     async def watch(self, resource: Resource, namespace: str = "", *, labels: str = "") -> AsyncIterator[WatchEvent]:
         """List, then follow for ever."""
-        path = _path(resource, namespace)
-        watching = Watching(self._wire, path, labels, lambda: self._list(resource, namespace, labels))
+        call = Call("GET", _path(resource, namespace), {"labelSelector": labels} if labels else {})
+        watching = Watching(self._wire, call.path, labels, lambda: self._list(resource, call, lean))
         async with aclosing(watching.events()) as events:
             async for event in events:
                 yield event

@@ -3,7 +3,8 @@
 A folder that an operator can read, or hand to somebody, hours after the pods are gone. Apart from the report, which
 says the cause in a line. Secrets are never in the store it reads, and every text is redacted by value *before* it is
 quoted or cut, for quoting and cutting would hide a secret from the redactor. What cannot be read is named in the
-folder, a bundle has a limit, and of a cloud only the newest are kept: a disk that fills up is no help.
+folder, a bundle has a limit, and of a cloud only the newest are kept: a disk that fills up is no help. What a pod's
+containers are made with is in the template of its owner, which stands beside it.
 """
 
 from __future__ import annotations
@@ -122,12 +123,7 @@ async def _of_step(bundle: _Bundle, cluster: Cluster, store: Store, row: Row) ->
         await _logs(bundle, cluster, pod, name)
     for thing in things:
         file = f"{name}/{thing['kind'].lower()}-{thing['metadata']['name']}.yaml"
-        bundle.write(file, dump(bundle.clean(_without_noise(thing))))
-
-
-def _without_noise(thing: KubeObject) -> dict[str, Any]:
-    metadata = {key: value for key, value in thing["metadata"].items() if key != "managedFields"}
-    return {**thing, "metadata": metadata}
+        bundle.write(file, dump(bundle.clean(thing)))
 
 
 def _event_lines(thing: KubeObject, store: Store) -> Iterator[str]:

@@ -19,8 +19,8 @@ from sandbox.api import Api
 if TYPE_CHECKING:
     from tests.e2e.conftest import Sandbox
 
-MARKER = "Mk7q" + os.environ.get("PYTEST_XDIST_WORKER", "")
-"""Another worker's cloud has another one: processes of all clouds are seen."""
+MARKER = f"Mk7q{os.getpid()}q"
+"""Another run's cloud has another one: processes of all clouds of a machine are seen."""
 NASTY = "@:/%$'\"\\;# x"
 SPACES = ("/api/v1/namespaces/openstack", "/api/v1/namespaces/openstack-node")
 RECORD = "helm.sh/release.v1"

@@ -19,6 +19,12 @@ OLD = {**MINE, "metadata": {"name": "one", "namespace": "s", "resourceVersion": 
 WANTED = {"metadata": {"name": "one"}, "data": {"a": "1"}}
 
 
+def page(names: list[str], more: str) -> Any:
+    """A part of a list, and where the next one begins."""
+    items = [{"metadata": {"name": name}} for name in names]
+    return says({"metadata": {"resourceVersion": "5", "continue": more}, "items": items})
+
+
 def methods(stage: Stage) -> list[str]:
     return [seen.method for seen in stage.script.seen]
 
@@ -313,6 +319,30 @@ async def test_server_without_reviews_has_no_user(stage: Stage) -> None:
     stage.script.replies = [says({"gitVersion": "v1.34.4"}), refuses(404, "not found")]
 
     assert {"url": stage.access.url, "version": "1.34.4", "user": ""} == await stage.cluster.server()
+
+
+async def test_long_list_comes_page_by_page(stage: Stage) -> None:
+    """
+    No answer grows with the cloud; each page is asked for with what the one before it said.
+    """
+    pages = [(["a", "b"], "after b"), (["c"], "after c"), (["d"], "")]
+    stage.script.replies = [page(names, more) for names, more in pages]
+    found = await stage.cluster.list(CONFIG_MAPS, "s", labels="x=y")
+
+    assert ["a", "b", "c", "d"] == [one["metadata"]["name"] for one in found]
+    assert ["", "after b", "after c"] == [seen.query.get("continue", "") for seen in stage.script.seen]
+    assert [("500", "x=y")] * 3 == [(seen.query["limit"], seen.query["labelSelector"]) for seen in stage.script.seen]
+
+
+async def test_list_whose_next_page_has_expired_is_read_again_whole(stage: Stage) -> None:
+    """
+    A page that is asked for too late is gone with its moment; all at once does not expire.
+    """
+    stage.script.replies = [page(["a"], "after a"), refuses(410, "too old", "Expired"), page(["a", "b"], "")]
+    found = await stage.cluster.list(CONFIG_MAPS, "s")
+
+    assert ["a", "b"] == [one["metadata"]["name"] for one in found]
+    assert {} == stage.script.seen[2].query
 
 
 async def test_empty_list_may_come_as_null(stage: Stage) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from typing import Any
 
 import pytest
@@ -114,6 +115,30 @@ async def test_what_the_watch_told_is_known_after_a_gap(stage: Stage) -> None:
 
     expected = ["ADDED a 1", "SYNCED", "ADDED b 6", "DELETED a 7", "MODIFIED b 10"]
     assert expected == await first(stage, 5)
+
+
+async def test_what_is_followed_is_lean(stage: Stage) -> None:
+    """
+    Who wrote which field, and what a pod's containers are made with, would be most of the memory of a run.
+    """
+    about = {"name": "p", "uid": "p", "managedFields": [{"manager": "kubelet"}]}
+    whole = {"nodeName": "n", "containers": [{"name": "c", "image": "i", "env": [{"name": "A", "value": "1"}]}]}
+    listing = says(
+        {
+            "metadata": {"resourceVersion": "5"},
+            "items": [{"metadata": {**about, "resourceVersion": "4"}, "spec": whole}],
+        }
+    )
+    changed = {"kind": "Pod", "metadata": {**about, "resourceVersion": "6"}, "spec": whole}
+    stage.script.replies = [listing, streams(event("MODIFIED", changed))]
+    async with asyncio.timeout(20), aclosing(stage.cluster.watch(PODS, "s")) as events:
+        there, _, then = [await anext(events) for _ in range(3)]
+
+    lean = {"nodeName": "n", "containers": [{"name": "c", "image": "i"}]}
+    assert [lean, lean] == [one.object["spec"] for one in (there, then) if one.object]
+    assert [set(about) - {"managedFields"} | {"resourceVersion"}] * 2 == [
+        set(one.object["metadata"]) for one in (there, then) if one.object
+    ]
 
 
 async def test_outage_of_the_list_is_waited_out(stage: Stage) -> None:
