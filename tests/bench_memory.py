@@ -20,7 +20,7 @@ import rich.live  # noqa: F401 - what a run has loaded
 from aiohttp import web
 
 from kolla_k8s.adapters.kube import connect
-from kolla_k8s.cli.cloud import Source, load_cloud
+from kolla_k8s.cli.cloud import Source, load_cloud, with_charts
 from kolla_k8s.orchestrate.observe import observing
 from kolla_k8s.orchestrate.plan import build_plan
 from kolla_k8s.yamlio import dump, manifest
@@ -114,7 +114,7 @@ def serve() -> None:
 
 async def follow(url: str) -> None:
     """Load, plan and follow; print the peak."""
-    cloud = load_cloud(Source([ROOT / "values/sites/all-in-one.yaml"], []))
+    cloud = with_charts(load_cloud(Source([ROOT / "values/sites/all-in-one.yaml"], [])))
     plan = build_plan(cloud.wanted, {})
     with TemporaryDirectory() as folder:
         kubeconfig = Path(folder, "kubeconfig")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kolla_k8s import places
@@ -56,13 +56,11 @@ def load_cloud(source: Source, services: Iterable[str] = ()) -> Cloud:
     catalog = choose(catalog, {name: site.values(name).get("options") or {} for name in catalog.services})
     chosen = site.wants(catalog)
     enabled = [name for name in catalog.services if name in chosen]
-    charts = {name: _chart(source.charts, name, catalog) for name in catalog.services}
     wanted = Wanted(
         cloud=site.site.name,
         catalog=catalog,
         values={name: chart_values(site, catalog, name) for name in enabled},
-        charts=charts,
-        chart_digests={name: _digest(charts[name]) for name in enabled},
+        charts={name: _chart(source.charts, name, catalog) for name in catalog.services},
         namespaces={"control": site.site.namespaces.control, "node": site.site.namespaces.node},
         services=tuple(services),
     )
@@ -82,15 +80,21 @@ def require_enabled(cloud: Cloud, services: Iterable[str]) -> None:
         raise UserFilesError(problems)
 
 
-def require_charts(cloud: Cloud) -> None:
-    """Raise for charts that are of another release than the site; the tag of a registry says it by itself."""
+def with_charts(cloud: Cloud) -> Cloud:
+    """The same, when its charts have been read: what installs nothing needs none.
+
+    Raises for charts that are not there, or of another release than the site; the tag of a registry says it by itself.
+    """
     release = cloud.catalog.release
-    for chart in (cloud.wanted.charts[name] for name in cloud.wanted.values):
+    charts = {name: cloud.wanted.charts[name] for name in cloud.wanted.values}
+    for chart in charts.values():
         found = load(_about(chart)).data["appVersion"] if isinstance(chart, Path) else release
         if found != release:
             fact = f'the site is of release "{release}", and {chart} of "{found}"'
             way_out = f"run `kolla-k8s gen-charts --release {release} --output DIR` and name DIR with --charts"
             raise UserFilesError([Problem(cloud.site.place_of_release, "release", fact, way_out)])
+    digests = {name: _digest(chart) for name, chart in charts.items()}
+    return replace(cloud, wanted=replace(cloud.wanted, chart_digests=digests))
 
 
 def filled_in(service: Service) -> set[tuple[str, str]]:
@@ -115,7 +119,6 @@ def _about(chart: Path) -> Path:
 def _digest(chart: Path | str) -> str:
     if isinstance(chart, str):
         return chart
-    chart = _about(chart).parent
     paths = (path for path in chart.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     files = {str(path.relative_to(chart)): path for path in sorted(paths)}
     return chart_digest({name: path.read_text(encoding="utf-8") for name, path in files.items()})

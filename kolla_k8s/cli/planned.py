@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from kolla_k8s.cli.cloud import Cloud, Source, load_cloud, require_charts, require_enabled
+from kolla_k8s.cli.cloud import Cloud, Source, load_cloud, require_enabled, with_charts
 from kolla_k8s.cli.session import Session, Target, opened
 from kolla_k8s.model.catalog import is_control
 from kolla_k8s.model.plan import Action, Plan, Step
@@ -19,9 +19,8 @@ from kolla_k8s.site.nodes import parts_of
 
 async def show_plan(source: Source, target: Target, services: Sequence[str], output: str) -> None:
     """Print the plan."""
-    cloud = load_cloud(source, services)
+    cloud = with_charts(load_cloud(source, services))
     require_enabled(cloud, services)
-    require_charts(cloud)
     async with opened(target) as session:
         plan = build_plan(await with_parts(session, cloud), await session.releases(cloud))
         restarts = {step.name: await restarts_of(session, step) for step in plan.steps}

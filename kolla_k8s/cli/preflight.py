@@ -8,7 +8,7 @@ import sys
 from dataclasses import asdict
 
 from kolla_k8s.adapters.images import image_findings
-from kolla_k8s.cli.cloud import Source, load_cloud, require_charts
+from kolla_k8s.cli.cloud import Source, load_cloud, with_charts
 from kolla_k8s.cli.session import Target, opened
 from kolla_k8s.errors import DidNotComeUpError
 from kolla_k8s.orchestrate.plan import build_plan
@@ -18,8 +18,7 @@ from kolla_k8s.ports import KubeObject
 
 async def check_cluster(source: Source, target: Target, output: str) -> None:
     """Print every finding; raises ``DidNotComeUpError`` when one is a problem."""
-    cloud = load_cloud(source)
-    require_charts(cloud)
+    cloud = with_charts(load_cloud(source))
     async with opened(target) as session:
         helm = Finding("helm", "ok", await session.helm.version())
         steps = build_plan(cloud.wanted, {}).steps

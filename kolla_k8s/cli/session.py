@@ -63,7 +63,7 @@ class Signals:
         try:
             yield
         except asyncio.CancelledError:
-            self._raise(INTERRUPTED)
+            self.raise_if_received(INTERRUPTED)
             raise
 
     @contextmanager
@@ -75,11 +75,8 @@ class Signals:
         finally:
             self._is_finishing = False
 
-    def raise_if_received(self) -> None:
-        """End the command with the signal's exit code."""
-        self._raise("stopped; what was done is in the cluster, the same command continues")
-
-    def _raise(self, text: str) -> None:
+    def raise_if_received(self, text: str) -> None:
+        """End the command with the signal's exit code, saying how far it came; nothing when no signal came."""
         if self._received == signal.SIGTERM:
             raise TerminatedRunError(text)
         if self._received is not None:

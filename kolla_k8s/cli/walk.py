@@ -59,7 +59,9 @@ async def walk(source: Source, target: Target, guest: Guest, output: str, patien
     async with opened(target) as session:
         smoke = await _prepared(session, cloud, name, content, patience_s)
         sys.stderr.write(f"{name} begins\n")
-        passed = await smoke.run(lambda one: _tell(session, one, output), keep=keep)
+        with session.signals.finishing():
+            passed = await smoke.run(lambda one: _tell(session, one, output), session.signals.stop, keep=keep)
+        session.signals.raise_if_received(f"{name} was stopped{_left(smoke, passed)}")
     _end(session, smoke, passed, output)
 
 
@@ -96,11 +98,15 @@ def _end(session: Session, smoke: Smoke, passed: Sequence[Passed], output: str) 
         sys.stdout.write(json.dumps(about, indent=1) + "\n")
     if not is_green:
         red = next(one for one in passed if not one.is_green)
-        is_clean = any(one.step == "clean" and one.is_green for one in passed)
-        way_out = "" if is_clean else f"; `kolla-k8s smoke --clean {smoke.name}` deletes what was made"
-        raise DidNotComeUpError(f"smoke: {red.step}: {session.redact(red.said)}{way_out}")
+        raise DidNotComeUpError(f"smoke: {red.step}: {session.redact(red.said)}{_left(smoke, passed)}")
     if output != "json":
         sys.stdout.write(f"{smoke.name} is green after {sum(one.took_s for one in passed):.1f} s\n")
+
+
+def _left(smoke: Smoke, passed: Sequence[Passed]) -> str:
+    """How to delete what a run left; nothing when it left nothing."""
+    is_clean = any(one.step == "clean" and one.is_green for one in passed)
+    return "" if is_clean else f"; `kolla-k8s smoke --clean {smoke.name}` deletes what was made"
 
 
 def _tell(session: Session, passed: Passed, output: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kolla_k8s.adapters.patience import PatientHelm
 from kolla_k8s.adapters.releases import unlock as unlock_release
-from kolla_k8s.cli.cloud import Cloud, Source, load_cloud, require_charts, require_enabled
+from kolla_k8s.cli.cloud import Cloud, Source, load_cloud, require_enabled, with_charts
 from kolla_k8s.cli.planned import with_parts
 from kolla_k8s.cli.screen import Screen
 from kolla_k8s.cli.session import Session, Target, claim, opened
@@ -41,9 +41,8 @@ async def install_cloud(
     source: Source, target: Target, services: Sequence[str], output: str, patience_s: float
 ) -> None:
     """Bring the cloud to what is wanted; raises ``DidNotComeUpError`` when something is not green."""
-    cloud = load_cloud(source, services)
+    cloud = with_charts(load_cloud(source, services))
     require_enabled(cloud, services)
-    require_charts(cloud)
     async with opened(target) as free:
         await free.helm.version()
         wanted = await with_parts(free, cloud)
@@ -140,7 +139,7 @@ async def carry_out(session: Session, cloud: Cloud, plan: Plan, output: str, pat
     screen.end(report, {"bundle": str(folder)} if folder else {})
     if screen.is_closed:
         raise BrokenPipeError
-    session.signals.raise_if_received()
+    session.signals.raise_if_received("stopped; what was done is in the cluster, the same command continues")
     if held.lost.is_set():
         raise HeldError(f"cloud {plan.cloud}: the hold was lost to another run; nothing was changed since")
     if not report.is_green:

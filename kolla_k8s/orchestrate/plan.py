@@ -28,8 +28,8 @@ class Wanted:
     Attributes:
         values: Service -> the one values dict its chart gets; its keys are the enabled services.
         charts: Service -> chart directory or reference.
-        chart_digests: Service -> digest of the chart's content.
         namespaces: ``control`` and ``node`` -> namespace.
+        chart_digests: Service -> digest of the chart's content; empty where nothing is installed.
         services: Only these are changed, what they need is checked; empty for all.
         node_parts: Service of the node plane -> what single nodes have of their own.
     """
@@ -38,8 +38,8 @@ class Wanted:
     catalog: Catalog
     values: Mapping[str, Mapping[str, Any]]
     charts: Mapping[str, Path | str]
-    chart_digests: Mapping[str, str]
     namespaces: Mapping[str, str]
+    chart_digests: Mapping[str, str] = field(default_factory=dict)
     services: Collection[str] = field(default=())
     node_parts: Mapping[str, NodeParts] = field(default_factory=dict)
 

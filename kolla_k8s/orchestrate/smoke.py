@@ -6,6 +6,7 @@ the run. The cleaning step runs whatever happened before: a red step, an API tha
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -56,23 +57,33 @@ class Smoke:
     patience_s: float = 300.0
     made: dict[str, Any] = field(default_factory=dict)
 
-    async def run(self, tell: Callable[[Passed], None], *, keep: bool = False) -> list[Passed]:
+    async def run(self, tell: Callable[[Passed], None], stop: asyncio.Event, *, keep: bool = False) -> list[Passed]:
         """Go the whole path, telling of each step; the first red one ends it, and all is cleaned unless kept.
 
-        Whoever cancels it waits for the cleaning, and may cancel that, too. What a program in a pod was about to make
-        just then may come to be afterwards: ``clean`` again finds it by its name.
+        ``stop`` ends the step that is at work, and the path, but not the cleaning. What a program in a pod was about to
+        make just then may come to be afterwards: ``clean`` again finds it by its name.
         """
         passed: list[Passed] = []
+        going = asyncio.create_task(self._go(tell, passed))
+        stopping = asyncio.create_task(stop.wait())
         try:
-            for step in STEPS:
-                passed.append(await self._timed(step))
-                tell(passed[-1])
-                if not passed[-1].is_green:
-                    break
+            await asyncio.wait({going, stopping}, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            stopping.cancel()
+            going.cancel()
+            await asyncio.gather(going, return_exceptions=True)
             if not keep:
                 passed.append(await self.clean(tell))
+        if not going.cancelled():
+            going.result()
         return passed
+
+    async def _go(self, tell: Callable[[Passed], None], passed: list[Passed]) -> None:
+        for step in STEPS:
+            passed.append(await self._timed(step))
+            tell(passed[-1])
+            if not passed[-1].is_green:
+                break
 
     async def clean(self, tell: Callable[[Passed], None]) -> Passed:
         """Delete everything that is called like the run, as far as it is there."""

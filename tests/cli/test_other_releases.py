@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from kolla_k8s.cli.cloud import Source, load_cloud, require_charts
+from kolla_k8s.cli.cloud import Source, load_cloud, with_charts
 from kolla_k8s.cli.definitions import load_catalog
-from kolla_k8s.errors import UserFilesError
+from kolla_k8s.errors import OutsideError, UserFilesError
 from kolla_k8s.model.catalog import RELEASES
 from kolla_k8s.yamlio import load
 
@@ -76,7 +76,7 @@ def test_charts_of_another_release_than_the_sites_are_refused(site):
     At the line that names the release, with the two steps that mend it.
     """
     with pytest.raises(UserFilesError) as refused:
-        require_charts(load_cloud(Source([site], [])))
+        with_charts(load_cloud(Source([site], [])))
 
     assert str(refused.value).startswith(f'{site}:3:1: release: the site is of release "{NEXT}", and ')
     assert str(refused.value).endswith(
@@ -89,4 +89,14 @@ def test_charts_of_the_sites_release_are_taken(site, made):
     From a folder; in a registry the version says the release.
     """
     for charts in (str(made[0]), "oci://registry.example.org/charts"):
-        require_charts(load_cloud(Source([site], [], charts=charts)))
+        with_charts(load_cloud(Source([site], [], charts=charts)))
+
+
+def test_what_installs_nothing_needs_no_charts(tmp_path):
+    """
+    A cloud is looked at and smoked where only its definitions are.
+    """
+    cloud = load_cloud(Source([ROOT / "values/sites/minimal.yaml"], [], charts=str(tmp_path)))
+
+    with pytest.raises(OutsideError, match="holds no chart"):
+        with_charts(cloud)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -155,6 +156,25 @@ def test_server_boots_and_goes_without_a_trace(compute):
     assert all(step["took_s"] > 0 for step in report["steps"])
     assert "green" == report["outcome"]
     assert set() == guests(compute[0].at)
+
+
+def test_smoke_that_is_ended_half_way_leaves_no_trace(compute):
+    """
+    TERM ends the step that is at work; what was made is deleted before the command ends.
+    """
+    cloud = compute[0]
+    with cloud.begun("smoke", *SITE, *small_guest(), "--output", "text") as running:
+        name = running.stderr.readline().split()[0]
+        assert any("port:" in line for line in running.stdout)
+        running.send_signal(signal.SIGTERM)
+        told, stderr = running.stdout.read(), running.stderr.read()
+    again = cloud.tool("smoke", *SITE, "--clean", name, "--output", "json")
+
+    assert 143 == running.returncode, stderr
+    assert "clean: nothing is left" in told
+    assert f"{name} was stopped\n" in stderr
+    assert "nothing is left" == json.loads(again.stdout)["steps"][0]["said"], again.stderr
+    assert set() == guests(cloud.at)
 
 
 def test_no_secret_stands_outside_its_secret(compute):
