@@ -221,11 +221,13 @@ def test_no_secret_stands_outside_its_secret(ha):
     assert [] == large_records(cloud.api)
 
 
-@pytest.mark.parametrize("number", range(TIMES))
 @pytest.mark.parametrize("how", ["delete", "kill"])
-def test_all_members_lost_at_once_come_back(ha, how, number):  # noqa: ARG001 - the number repeats it
+@pytest.mark.parametrize("number", range(TIMES))
+def test_all_members_lost_at_once_come_back(ha, number, how):  # noqa: ARG001 - the number repeats it
     """
     Pods deleted, or every container killed: nobody has to help, nothing that was confirmed is lost.
+
+    In turn: Kubernetes lets what was killed again and again wait for up to five minutes, see docs/reliability.
     """
     _, galera, broker = ha
     gone = [getattr(members, how)(*members.names) for members in (galera, broker)]
