@@ -72,9 +72,18 @@ while True:
     time.sleep(0.1)
 """
 CONSUME = f"""{CONNECT}
-channel = connected()
-while message := channel.basic_get("published", no_ack=True):
-    print(message.body)
+for _ in range(30):  # a member that has just come may refuse once more
+    try:
+        channel = connected()
+        while message := channel.basic_get("published"):
+            print(message.body, flush=True)
+            channel.basic_ack(message.delivery_tag)
+        break
+    except Exception as error:
+        why = repr(error)
+        time.sleep(1)
+else:
+    raise SystemExit(why)
 """
 
 
