@@ -1,7 +1,7 @@
 """Peak memory of a run that follows a big cloud: 40 releases, 7 of them with a pod on each of 500 nodes.
 
 Run as a program, it prints the MiB. An API server that is a process of its own (``serve``) lists pods as the charts
-describe them, with what a real one adds to each: who wrote which field, the volume of its account, its status.
+describe them, with what a real one adds to each: who wrote which field, and its status.
 """
 
 from __future__ import annotations

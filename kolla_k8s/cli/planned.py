@@ -19,8 +19,9 @@ from kolla_k8s.site.nodes import parts_of
 
 async def show_plan(source: Source, target: Target, services: Sequence[str], output: str) -> None:
     """Print the plan."""
-    cloud = with_charts(load_cloud(source, services))
+    cloud = load_cloud(source, services)
     require_enabled(cloud, services)
+    cloud = with_charts(cloud)
     async with opened(target) as session:
         plan = build_plan(await with_parts(session, cloud), await session.releases(cloud))
         restarts = {step.name: await restarts_of(session, step) for step in plan.steps}

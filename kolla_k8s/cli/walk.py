@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import secrets
@@ -59,9 +60,12 @@ async def walk(source: Source, target: Target, guest: Guest, output: str, patien
     async with opened(target) as session:
         smoke = await _prepared(session, cloud, name, content, patience_s)
         sys.stderr.write(f"{name} begins\n")
-        with session.signals.finishing():
-            passed = await smoke.run(lambda one: _tell(session, one, output), session.signals.stop, keep=keep)
-        session.signals.raise_if_received(f"{name} was stopped{_left(smoke, passed)}")
+        try:
+            with session.signals.finishing():
+                passed = await smoke.run(lambda one: _tell(session, one, output), keep=keep)
+        except asyncio.CancelledError:
+            session.signals.raise_if_received(f"{name} was ended{_left(smoke, ())}")
+            raise
     _end(session, smoke, passed, output)
 
 
@@ -86,16 +90,19 @@ async def _prepared(session: Session, cloud: Cloud, name: str, content: dict[str
         guest=content,
         namespaces=cloud.wanted.namespaces,
         patience_s=patience_s,
+        stop=session.signals.stop,
     )
 
 
 def _end(session: Session, smoke: Smoke, passed: Sequence[Passed], output: str) -> None:
-    """Print the result; raises when a step is red."""
+    """Print the result; raises when a signal stopped it or a step is red."""
     is_green = all(one.is_green for one in passed)
+    outcome = "stopped" if smoke.stop.is_set() else "green" if is_green else "red"
     if output == "json":
         steps = [{**asdict(one), "said": session.redact(one.said)} for one in passed]
-        about = {"name": smoke.name, "outcome": "green" if is_green else "red", "steps": steps, "made": smoke.made}
+        about = {"name": smoke.name, "outcome": outcome, "steps": steps, "made": smoke.made}
         sys.stdout.write(json.dumps(about, indent=1) + "\n")
+    session.signals.raise_if_received(f"{smoke.name} was stopped{_left(smoke, passed)}")
     if not is_green:
         red = next(one for one in passed if not one.is_green)
         raise DidNotComeUpError(f"smoke: {red.step}: {session.redact(red.said)}{_left(smoke, passed)}")

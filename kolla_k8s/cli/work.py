@@ -41,8 +41,9 @@ async def install_cloud(
     source: Source, target: Target, services: Sequence[str], output: str, patience_s: float
 ) -> None:
     """Bring the cloud to what is wanted; raises ``DidNotComeUpError`` when something is not green."""
-    cloud = with_charts(load_cloud(source, services))
+    cloud = load_cloud(source, services)
     require_enabled(cloud, services)
+    cloud = with_charts(cloud)
     async with opened(target) as free:
         await free.helm.version()
         wanted = await with_parts(free, cloud)

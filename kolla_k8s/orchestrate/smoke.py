@@ -46,6 +46,7 @@ class Smoke:
         guest: What is started: ``kernel`` and ``ramdisk``, or ``image`` and ``format`` (contents in base64), or
             ``image-name``; ``memory`` in MiB and ``cidr`` of its network.
         namespaces: ``control`` and ``node`` -> namespace.
+        stop: Set from outside to end the path early; the cleaning goes on.
     """
 
     cluster: Cluster
@@ -56,34 +57,25 @@ class Smoke:
     namespaces: Mapping[str, str]
     patience_s: float = 300.0
     made: dict[str, Any] = field(default_factory=dict)
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def run(self, tell: Callable[[Passed], None], stop: asyncio.Event, *, keep: bool = False) -> list[Passed]:
+    async def run(self, tell: Callable[[Passed], None], *, keep: bool = False) -> list[Passed]:
         """Go the whole path, telling of each step; the first red one ends it, and all is cleaned unless kept.
 
-        ``stop`` ends the step that is at work, and the path, but not the cleaning. What a program in a pod was about to
-        make just then may come to be afterwards: ``clean`` again finds it by its name.
+        Nothing begins after ``stop``; a program that is at work is waited for, else it might make something after the
+        cleaning. Whoever cancels it ends the cleaning, too: ``clean`` of the same name goes on.
         """
         passed: list[Passed] = []
-        going = asyncio.create_task(self._go(tell, passed))
-        stopping = asyncio.create_task(stop.wait())
         try:
-            await asyncio.wait({going, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            for step in STEPS:
+                passed.append(await self._timed(step))
+                tell(passed[-1])
+                if not passed[-1].is_green or self.stop.is_set():
+                    break
         finally:
-            stopping.cancel()
-            going.cancel()
-            await asyncio.gather(going, return_exceptions=True)
             if not keep:
                 passed.append(await self.clean(tell))
-        if not going.cancelled():
-            going.result()
         return passed
-
-    async def _go(self, tell: Callable[[Passed], None], passed: list[Passed]) -> None:
-        for step in STEPS:
-            passed.append(await self._timed(step))
-            tell(passed[-1])
-            if not passed[-1].is_green:
-                break
 
     async def clean(self, tell: Callable[[Passed], None]) -> Passed:
         """Delete everything that is called like the run, as far as it is there."""
@@ -113,6 +105,8 @@ class Smoke:
         deadline = began + self.patience_s
         done = await run_program(self.cluster, pod, "api", "smoke", asked)
         while not done.is_green and WAITED in done.evidence and self.clock.monotonic() < deadline:
+            if self.stop.is_set() and step != "clean":
+                break
             done = await run_program(self.cluster, pod, "api", "smoke", asked)
         if not done.is_green:
             waited = f"{WAITED}{self.clock.monotonic() - began:.0f} s"

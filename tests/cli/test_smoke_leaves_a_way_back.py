@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import signal
 from types import SimpleNamespace
 
 import pytest
 
+from kolla_k8s.cli.session import Signals
 from kolla_k8s.cli.walk import _end
-from kolla_k8s.errors import DidNotComeUpError
+from kolla_k8s.errors import DidNotComeUpError, TerminatedRunError
 from kolla_k8s.orchestrate.smoke import Passed
 
-SESSION = SimpleNamespace(redact=str)
-SMOKE = SimpleNamespace(name="kolla-k8s-smoke-1", made={})
+SESSION = SimpleNamespace(redact=str, signals=Signals())
+SMOKE = SimpleNamespace(name="kolla-k8s-smoke-1", made={}, stop=SESSION.signals.stop)
 RED, CLEAN, DIRTY = (
     Passed("server", False, "ERROR", 1.0),
     Passed("clean", True, "-", 1.0),
@@ -34,6 +38,27 @@ def test_red_run_that_left_something_says_how_it_goes(passed, way_out, output):
         _end(SESSION, SMOKE, passed, output)
 
     assert f"smoke: server: ERROR{way_out}" == str(told.value)
+
+
+@pytest.mark.parametrize(("passed", "way_out"), [([RED, CLEAN], ""), ([RED, DIRTY], WAY_BACK)], ids=["clean", "left"])
+def test_run_that_a_signal_stopped_says_so_and_what_it_left(capsys, passed, way_out):
+    """
+    In JSON too, where a red step that was only cut short is no finding.
+    """
+
+    async def stopped():
+        signals = Signals()
+        with signals.listening(), signals.finishing():
+            signal.raise_signal(signal.SIGTERM)
+            await signals.stop.wait()
+            smoke = SimpleNamespace(name=SMOKE.name, made={}, stop=signals.stop)
+            _end(SimpleNamespace(redact=str, signals=signals), smoke, passed, "json")
+
+    with pytest.raises(TerminatedRunError) as told:
+        asyncio.run(stopped())
+
+    assert f"kolla-k8s-smoke-1 was stopped{way_out}" == str(told.value)
+    assert "stopped" == json.loads(capsys.readouterr().out)["outcome"]
 
 
 def test_green_run_says_its_name(capsys):

@@ -122,7 +122,7 @@ def fine(step):
 
 def walk(smoke, **options):
     told = []
-    passed = run(smoke.run(told.append, asyncio.Event(), **options))
+    passed = run(smoke.run(told.append, **options))
     assert passed == told
     return {one.step: (one.is_green, one.said) for one in passed}
 
@@ -167,30 +167,50 @@ def test_cloud_without_a_pod_to_ask_is_red_to_its_end():
     assert "is ready; see `kolla-k8s status`" in found["clean"][1]
 
 
-@pytest.mark.parametrize(("keep", "cleaned"), [(False, ["clean"]), (True, [])])
-def test_run_that_is_stopped_in_the_middle_of_a_step_is_cleaned(keep, cleaned):
+@pytest.mark.parametrize(("keep", "cleaned"), [(False, ["clean", "clean"]), (True, [])])
+def test_run_that_is_stopped_lets_the_program_at_work_end_and_is_cleaned(keep, cleaned):
     """
-    But for one that is to be kept.
+    What it makes would else come after the cleaning, which may itself take more than one look; a kept run is left.
+    """
+
+    def answer(step):
+        if step == "server":
+            smoke.stop.set()
+        is_waiting = step == "server" or asked.count("clean") == 1
+        return ExecResult(1, "", f"gone: not within {LOOK_S} s") if is_waiting else fine(step)
+
+    smoke, asked = a_smoke(answer)
+    found = walk(smoke, keep=keep)
+
+    assert ["image", "flavor", "network", "subnet", "port", "server", *cleaned] == asked
+    assert [True] * len(cleaned[:1]) == [found[step][0] for step in cleaned[:1]]
+
+
+def test_run_that_is_cancelled_ends_its_cleaning_too():
+    """
+    Whoever asks twice is in a hurry.
     """
     smoke, asked = a_smoke(fine)
 
     class Hanging(FakeCluster):
-        """Hangs while the network is made."""
+        """Hangs from the making of the network on."""
 
         async def exec(self, *arguments, **options):
             done = await FakeCluster.exec(self, *arguments, **options)
-            if asked[-1] == "network":
+            if asked[-1] in {"network", "clean"}:
                 await asyncio.sleep(3600)
             return done
 
     smoke.cluster.__class__ = Hanging
 
-    async def stopped():
-        stop = asyncio.Event()
-        asyncio.get_running_loop().call_later(1, stop.set)
-        return await smoke.run(lambda _: None, stop, keep=keep)
+    async def cancelled():
+        task = asyncio.create_task(smoke.run(lambda _: None))
+        for _ in range(2):
+            await asyncio.sleep(1)
+            task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
 
-    passed = run(stopped())
+    run(cancelled())
 
-    assert ["image", "flavor", *cleaned] == [one.step for one in passed]
-    assert ["image", "flavor", "network", *cleaned] == asked
+    assert ["image", "flavor", "network", "clean"] == asked
