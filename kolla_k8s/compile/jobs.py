@@ -55,7 +55,7 @@ def bootstrap_objects(catalog: Catalog, service: Service) -> Objects:
     }
     return {
         "bootstrap-record-configmap": (record, ""),
-        "bootstrap-configmap": (config_map(service, "bootstrap", ("init.py", "bootstrap.py")), ""),
+        "bootstrap-configmap": (config_map(service, "bootstrap"), ""),
         "bootstrap-networkpolicy": (policy(catalog, service, "bootstrap"), ".Values.global.networkPolicy"),
         "bootstrap-job": (_job(service), ""),
     }
@@ -174,17 +174,12 @@ def periodic_objects(catalog: Catalog, service: Service, name: str) -> Objects:
     """Objects of a periodic task: its file (when it has one), policy and CronJob."""
     task = service.spec.periodic[name]
     has_file = bool(periodic_podfile(catalog, service, task))
-    file = {f"{name}-configmap": (config_map(service, name, periodic_programs(task)), "")} if has_file else {}
+    file = {f"{name}-configmap": (config_map(service, name), "")} if has_file else {}
     return {
         **file,
         f"{name}-networkpolicy": (policy(catalog, service, name), ".Values.global.networkPolicy"),
         f"{name}-cronjob": (_cron_job(catalog, service, name), ""),
     }
-
-
-def periodic_programs(task: Periodic) -> tuple[str, ...]:
-    """Name the programs beside the file of a periodic task."""
-    return ("init.py", "rotate.py") if task.rotate else ("init.py",)
 
 
 def _cron_job(catalog: Catalog, service: Service, name: str) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""Parts that every object shares: names, labels, and the ConfigMap that is named by its content."""
+"""Parts that every object shares: names, labels, and the ConfigMaps that are named by their content."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kolla_k8s.compile.emit import Block, Go
@@ -73,14 +73,21 @@ def metadata(service: Service, name: str, component: str) -> dict[str, Any]:
     }
 
 
-def config_map(
-    service: Service, pod: str, programs: tuple[str, ...] = ("init.py",), *, is_each: bool = False
-) -> dict[str, Any]:
-    """ConfigMap of a pod's file and programs; named by content and kept while an old pod may still need it."""
-    about = metadata(service, "", pod)
+def config_map(service: Service, pod: str, *, is_each: bool = False) -> dict[str, Any]:
+    """ConfigMap of a pod's file."""
     asked = f'(dict "root" $ "pod" "{pod}"' + (' "each" $each)' if is_each else ")")
-    about["name"] = Go(f'{{{{ include "@@.configName" {asked} }}}}')
-    about |= KEPT
-    data: dict[str, Any] = {"pod.json": Block(f'include "@@.podFile" {asked} | toJson')}
-    data |= {program: Block(f'$.Files.Get "files/{program}" | toJson') for program in programs}
+    return _kept(
+        service, pod, f'"@@.configName" {asked}', {"pod.json": Block(f'include "@@.podFile" {asked} | toJson')}
+    )
+
+
+def programs_map(service: Service, programs: Iterable[str]) -> dict[str, Any]:
+    """ConfigMap of the programs that all pods of a service find beside their file."""
+    data = {program: Block(f'$.Files.Get "files/{program}" | toJson') for program in programs}
+    return _kept(service, "programs", '"@@.programsName" $', data)
+
+
+def _kept(service: Service, component: str, name: str, data: dict[str, Any]) -> dict[str, Any]:
+    """ConfigMap that is named by its content and kept while an old pod may still need it."""
+    about = {**metadata(service, "", component), "name": Go(f"{{{{ include {name} }}}}"), **KEPT}
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": about, "immutable": True, "data": data}

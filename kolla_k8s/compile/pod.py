@@ -27,6 +27,7 @@ CGROUPS = "/run/kolla-k8s/cgroup"
 TOKEN = "/run/kolla-k8s/token"  # noqa: S105 - a path
 
 OWN_VOLUMES = frozenset({"cgroups", "facts", "kolla-k8s", "nodes", "outlive", "rendered", "tmp", "token"})
+PROGRAMS_NAME = 'include "@@.programsName" $'
 SECRETS_OF = "secrets-"  # and the container that reads them: a volume of its own
 
 
@@ -202,12 +203,13 @@ def pod_volumes(plan: PodPlan) -> list[Any]:
     """Every volume of the pod but the claims of a StatefulSet."""
     volumes: list[Any] = [{"name": "tmp", "emptyDir": {}}]
     if plan.config_name:
-        name = Go(f"{{{{ {plan.config_name} }}}}")
-        volumes.append({"name": "kolla-k8s", "configMap": {"name": name, "defaultMode": 0o444}})
+        sources = [{"configMap": {"name": Go(f"{{{{ {name} }}}}")}} for name in (plan.config_name, PROGRAMS_NAME)]
+        volumes.append({"name": "kolla-k8s", "projected": {"defaultMode": 0o444, "sources": sources}})
         volumes.append({"name": "rendered", "emptyDir": {"medium": "Memory", "sizeLimit": "8Mi"}})
     if plan.outlive:
         links = [{"key": "outlive.sh", "path": program, "mode": 0o555} for program in plan.outlive]
-        volumes.append({"name": "outlive", "configMap": {"name": name, "items": links}})
+        programs = Go(f"{{{{ {PROGRAMS_NAME} }}}}")
+        volumes.append({"name": "outlive", "configMap": {"name": programs, "items": links}})
         volumes.append({"name": "cgroups", "hostPath": {"path": "/sys/fs/cgroup"}})
     volumes += [
         {"name": name, "projected": {"defaultMode": 0o440, "sources": sources}}

@@ -25,10 +25,10 @@ from kolla_k8s.compile.jobs import (
     bootstrap_objects,
     bootstrap_pod,
     periodic_objects,
-    periodic_programs,
 )
 from kolla_k8s.compile.members import has_agents
 from kolla_k8s.compile.network import external_objects, goes_outside
+from kolla_k8s.compile.objects import programs_map
 from kolla_k8s.compile.podfile import bootstrap_podfile, periodic_podfile, workload_podfile
 from kolla_k8s.compile.rights import rights_objects
 from kolla_k8s.compile.values import chart_values, images, values_schema
@@ -118,6 +118,8 @@ def _items(catalog: Catalog, service: Service) -> Objects:
     found |= expose_objects(service)
     for name in service.spec.periodic:
         found |= periodic_objects(catalog, service, name)
+    if programs := _programs(catalog, service):
+        found["programs-configmap"] = (programs_map(service, programs), "")
     return found
 
 
@@ -140,17 +142,26 @@ def _objects(catalog: Catalog, service: Service, items: Objects) -> dict[str, st
 
 
 def _pod_files(catalog: Catalog, service: Service) -> dict[str, str]:
+    files = {f"files/{name}.json": _json(pod) for name, pod in _podfiles(catalog, service).items()}
+    return files | {f"files/{name}": _program(name) for name in _programs(catalog, service)}
+
+
+def _podfiles(catalog: Catalog, service: Service) -> dict[str, dict[str, Any]]:
+    """Pods that have a file, and its static part."""
     pods = {name: workload_podfile(catalog, service, w) for name, w in service.spec.workloads.items()}
-    programs = {"init.py"} if any(pods.values()) else set()
-    programs |= {program for w in service.spec.workloads.values() for program in w.programs}
     if service.spec.bootstrap:
         pods["bootstrap"] = bootstrap_podfile(catalog, service)
-        programs |= {"init.py", "bootstrap.py"}
-    for name, task in service.spec.periodic.items():
-        pods[name] = periodic_podfile(catalog, service, task)
-        programs |= set(periodic_programs(task) if pods[name] else ())
-    files = {f"files/{name}.json": _json(pod) for name, pod in pods.items() if pod}
-    return files | {f"files/{name}": _program(name) for name in sorted(programs)}
+    pods |= {name: periodic_podfile(catalog, service, task) for name, task in service.spec.periodic.items()}
+    return {name: pod for name, pod in pods.items() if pod}
+
+
+def _programs(catalog: Catalog, service: Service) -> list[str]:
+    """Programs that pods of this service run, beside those of their images."""
+    programs = {"init.py"} if _podfiles(catalog, service) else set()
+    programs |= {program for w in service.spec.workloads.values() for program in w.programs}
+    programs |= {"bootstrap.py"} if service.spec.bootstrap else set()
+    programs |= {"rotate.py"} if any(task.rotate for task in service.spec.periodic.values()) else set()
+    return sorted(programs)
 
 
 def _values(catalog: Catalog, service: Service) -> str:
@@ -170,6 +181,7 @@ def _helpers(catalog: Catalog, service: Service, pod: dict[str, Any] | None) -> 
         "plane": service.spec.plane.value,
         "other_plane": "node" if is_ours else "control",
         "has_claims": any(v.persistent for w in service.spec.workloads.values() for v in w.volumes.values()),
+        "has_programs": bool(_programs(catalog, service)),
         "uses_api": bool(service.spec.bootstrap or service.spec.periodic or has_agents(service)),
         "counts_itself": _counts_itself(service),
         "waits_by_option": bool(service.spec.needs.when),

@@ -24,6 +24,8 @@ from kolla_k8s.model.service import Plane, Rotate, SecretKind
 from kolla_k8s.model.workload import Container, Kind, Privilege, Volume, Workload
 from kolla_k8s.suggest import did_you_mean
 
+OWN_PODS = frozenset({"bootstrap", "programs"})
+
 
 def validate(definitions: Mapping[str, Definition], catalog: Catalog) -> None:
     """Raise ``UserFilesError`` with every problem of every definition, or return."""
@@ -76,6 +78,18 @@ def _cycles(definitions: Mapping[str, Definition]) -> Iterator[Problem]:
         place = start.document.place(("spec", "needs", "start"))
         way_out = "move one of the needs to needs.run, which sets no order"
         yield Problem(place, "spec.needs.start", "needs go round in a circle: " + " -> ".join(around), way_out)
+
+
+def _pod_names(room: Room) -> Iterator[Problem]:
+    """Names of pods name objects: workloads and periodic tasks share them with each other and with ours."""
+    spec = room.service.spec
+    for kind, names, taken in (
+        ("workloads", spec.workloads, OWN_PODS),
+        ("periodic", spec.periodic, {*OWN_PODS, *spec.workloads}),
+    ):
+        for name in names:
+            if name in taken:
+                yield room.problem(("spec", kind, name), "other objects have this name", "call it something else")
 
 
 def _workloads(room: Room) -> Iterator[Problem]:
@@ -277,6 +291,7 @@ CHECKS: tuple[Callable[[Room], Iterator[Problem]], ...] = (
     _conditional_needs,
     placeholder_problems,
     secret_arguments,
+    _pod_names,
     _workloads,
     bootstrap_problems,
     _bootstrap_volumes,

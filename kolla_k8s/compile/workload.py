@@ -47,8 +47,7 @@ def _objects(catalog: Catalog, service: Service, name: str) -> dict[str, tuple[d
     pods = _pods(plan, name, workload)
     found: dict[str, tuple[dict[str, Any], str]] = {}
     if plan.config_name:
-        programs = ("init.py", *workload.programs)
-        found[f"{name}-configmap"] = (config_map(service, name, programs, is_each=bool(workload.for_each)), "")
+        found[f"{name}-configmap"] = (config_map(service, name, is_each=bool(workload.for_each)), "")
     found[f"{name}-{workload.kind.lower()}"] = (pods, "")
     if workload.ports:
         found[f"{name}-service"] = (_service(service, name), "")

@@ -108,7 +108,9 @@ async def prune_config_maps(
     if not kept:
         return []
     pods = await cluster.list(POD, namespace, labels=labels)
-    used = {v["configMap"]["name"] for pod in pods for v in pod["spec"].get("volumes", ()) if "configMap" in v}
+    volumes = [volume for pod in pods for volume in pod["spec"].get("volumes", ())]
+    parts = [part for volume in volumes for part in (volume, *volume.get("projected", {}).get("sources", ()))]
+    used = {part["configMap"]["name"] for part in parts if "configMap" in part}
     gone = [about for about in kept if about["name"] not in used]
     for about in gone:
         await cluster.delete(CONFIG_MAP, about["name"], namespace, uid=about["uid"])

@@ -11,6 +11,7 @@ import kubernetes_validate
 import pytest
 
 from kolla_k8s.yamlio import manifest
+from tests.contract.rendered import pod_files
 
 pytestmark = pytest.mark.helm
 CHARTS = Path(__file__).parents[2] / "charts"
@@ -36,9 +37,7 @@ def public(items):
 
 
 def address(items, entry, pod="bootstrap"):
-    files = [item["data"]["pod.json"] for (kind, name), item in items.items() if kind == "ConfigMap" and pod in name
-             and "pod.json" in item.get("data", {})]  # fmt: skip
-    return json.loads(files[0])["urls"][entry].get("public")
+    return pod_files(items.values())[pod]["urls"][entry].get("public")
 
 
 def test_nothing_leads_in_unless_the_site_says_so():
@@ -148,10 +147,10 @@ def test_every_chart_comes_to_the_same_address():
     """
     names = {"services": {"keystone": {"api": {"host": "auth.example.org"}}}}
 
-    assert "https://auth.example.org" == address(objects("glance", {**GATEWAY, **names}), "keystone", "glance-api")
-    assert "https://keystone.cloud.example.org" == address(objects("glance", GATEWAY), "keystone", "glance-api")
+    assert "https://auth.example.org" == address(objects("glance", {**GATEWAY, **names}), "keystone", "api")
+    assert "https://keystone.cloud.example.org" == address(objects("glance", GATEWAY), "keystone", "api")
     shut = {"services": {"keystone": {"api": {"enabled": False}}}}
-    assert address(objects("glance", {**GATEWAY, **shut}), "keystone", "glance-api") is None
+    assert address(objects("glance", {**GATEWAY, **shut}), "keystone", "api") is None
     assert "https://nova.cloud.example.org/v2.1" == address(objects("nova", GATEWAY), "nova")
 
 
@@ -177,7 +176,7 @@ def test_consoles_are_where_the_site_shows_them(expose, url):
     Nova gives their address to users; in a cloud without a way in it is the one inside.
     """
     items = objects("nova-compute", expose)
-    (pod,) = (json.loads(item["data"]["pod.json"]) for (kind, _), item in items.items() if kind == "ConfigMap")
+    (pod,) = pod_files(items.values()).values()
 
     assert url == pod["urls"]["nova/novnc"].get("public")
     assert (

@@ -15,6 +15,7 @@ import pytest
 from kolla_k8s.compile.render import render_chart
 from kolla_k8s.yamlio import manifest
 from tests.conftest import catalog_of
+from tests.contract.rendered import contents, pod_files
 from tests.unit.compile.defined import DEPLOYMENT, LISTENING, a_definition, write
 
 pytestmark = pytest.mark.helm
@@ -342,16 +343,14 @@ def test_need_of_an_option_is_waited_for_only_with_it(agent, waits):
     Neutron without OVN does not wait for it; the choice stands in files, and what belongs to the other is gone.
     """
     items = objects("neutron", "--set", f"options.agent={agent},options.mtu=9000")
-    pods = {
-        item["metadata"]["labels"]["app.kubernetes.io/component"]: item for item in items if item["kind"] == "ConfigMap"
-    }
-    about = json.loads(pods["api"]["data"]["pod.json"])
+    files = pod_files(items)
+    about = files["api"]
 
     assert waits is ("ovn" in about["wait"])
     assert {"agent", "mtu"} >= set(about["options"])
     assert 9000 == about["options"]["mtu"]
     assert waits is ("ovn" in about["files"]["ml2_conf.ini"]["content"])
-    assert waits is ("ovn-maintenance-worker" in pods)
+    assert waits is ("ovn-maintenance-worker" in files)
 
 
 def test_choice_reaches_every_file_that_has_a_variant_for_it():
@@ -401,12 +400,11 @@ def test_logs_are_json_where_the_site_wants_it(name, file, path, value):
     """
 
     def contents(*options):
-        for item in objects(name, *options):
-            if item["kind"] == "ConfigMap" and "data" in item:
-                about = json.loads(item["data"]["pod.json"]).get("files", {}).get(file)
-                if about and about.get("sections", path)[0] == path[0]:
-                    assert "json_logs" not in about
-                    yield about["content"]
+        for pod in pod_files(objects(name, *options)).values():
+            about = pod.get("files", {}).get(file)
+            if about and about.get("sections", path)[0] == path[0]:
+                assert "json_logs" not in about
+                yield about["content"]
 
     def found(content):
         for key in path:
@@ -465,11 +463,7 @@ def test_images_of_the_web_are_a_store_beside_the_usual_one(backend):
     for name in ("true", "false"):
         items = objects("glance", "--set", f"options.backend={backend},options.http={name}")
         policies = {item["metadata"]["name"] for item in items if item["kind"] == "NetworkPolicy"}
-        (api,) = (
-            json.loads(item["data"]["pod.json"])["files"]["glance-api.conf"]["content"]
-            for item in items
-            if item["kind"] == "ConfigMap" and item["metadata"]["name"].startswith("glance-api-")
-        )
+        api = contents(pod_files(items)["api"])["glance-api.conf"]
         stores = api["DEFAULT"]["enabled_backends"], api["glance_store"]["default_backend"]
         seen[name] = (*stores, api.get("http"), "glance-to-web" in policies)
 

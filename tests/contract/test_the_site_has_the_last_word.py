@@ -10,6 +10,7 @@ import pytest
 from kolla_k8s.compile.render import render_chart
 from kolla_k8s.yamlio import manifest
 from tests.conftest import catalog_of
+from tests.contract.rendered import contents, pod_files
 from tests.unit.compile.defined import a_definition, write
 
 pytestmark = pytest.mark.helm
@@ -37,13 +38,13 @@ def chart(tmp_path_factory):
     return folder / "one"
 
 
-def contents(chart, **values):
+def told(chart, **values):
     """What the pods of a chart are told of its files: file -> content."""
     command = ["helm", "template", "one", str(chart), "--values", "-"]
     done = subprocess.run(command, input=json.dumps(values), capture_output=True, text=True, check=False)
     assert 0 == done.returncode, done.stderr
-    (pod,) = (item["data"]["pod.json"] for item in manifest(done.stdout) if item["kind"] == "ConfigMap")
-    return {name: file["content"] for name, file in json.loads(pod)["files"].items()}
+    (pod,) = pod_files(manifest(done.stdout)).values()
+    return contents(pod)
 
 
 RBD = {"backend": "rbd"}
@@ -53,7 +54,7 @@ def test_without_a_word_of_the_site_a_variant_lies_over_defaults(chart):
     """
     And only while its option is chosen.
     """
-    usual, rbd = contents(chart), contents(chart, options=RBD)
+    usual, rbd = told(chart), told(chart, options=RBD)
 
     assert FILES["a.conf"]["content"] == usual["a.conf"]
     assert {"pool": "images", "user": "me", "debug": True, "hosts": ["a", "b"]} == rbd["a.conf"]["DEFAULT"]
@@ -80,7 +81,7 @@ def test_site_wins_over_a_variant_and_null_takes_away(chart, said, wanted):
     Whatever kind of value it is; a null goes to the pod, which leaves the option out.
     """
     shared = {"logs": {"format": "json"}}
-    content = contents(chart, options=RBD, config={"a.conf": {"DEFAULT": said}}, **{"global": shared})["a.conf"]
+    content = told(chart, options=RBD, config={"a.conf": {"DEFAULT": said}}, **{"global": shared})["a.conf"]
 
     rest = {"pool": "images", "user": "me", "debug": True, "hosts": ["a", "b"], "form": "json"}
     assert {**rest, **wanted} == content["DEFAULT"]
@@ -91,7 +92,7 @@ def test_site_takes_a_section_or_a_whole_raw_file(chart):
     """
     A raw file has no keys to lay over.
     """
-    found = contents(chart, config={"a.conf": {"old": None}, "b.sh": "echo mine"})
+    found = told(chart, config={"a.conf": {"old": None}, "b.sh": "echo mine"})
 
     assert {"DEFAULT", "old"} == set(found["a.conf"])
     assert found["a.conf"]["old"] is None

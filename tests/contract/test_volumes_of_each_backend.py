@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 
 import kubernetes_validate
@@ -11,6 +10,7 @@ import pytest
 from kolla_k8s.cli.cloud import Source, load_cloud
 from kolla_k8s.yamlio import dump, manifest
 from tests.conftest import ROOT
+from tests.contract.rendered import contents, pod_files
 
 pytestmark = pytest.mark.helm
 SHARE = r"services.cinder-volume.options.nfs-shares=192.0.2.5:/volumes"
@@ -50,8 +50,8 @@ def mounts(container):
 
 
 def files(items):
-    (data,) = (item["data"] for item in items if item["kind"] == "ConfigMap")
-    return {name: file["content"] for name, file in json.loads(data["pod.json"])["files"].items()}
+    (pod,) = pod_files(items).values()
+    return contents(pod)
 
 
 def test_lvm_is_served_on_each_node_that_has_the_label(rendered):

@@ -4,11 +4,26 @@
 {{- index .root.Values.images .name | default (printf "%s/%s:%s" $site.registry .name $site.tag) -}}
 {{- end -}}
 
+{{/* What a template gives, made once for all objects that ask for it; kept where only this rendering sees it. */}}
+{{- define "glance.once" -}}
+{{- $made := index .root.Values "made" | default dict -}}
+{{- $key := print .template "/" .key -}}
+{{- if not (hasKey $made $key) -}}
+{{- $_ := set $made $key (include .template .with) -}}
+{{- $_ := set .root.Values "made" $made -}}
+{{- end -}}
+{{- index $made $key -}}
+{{- end -}}
+
 {{/*
 The file that tells a pod about itself: its static part, and what only values know. Of its files, defaults come first,
 then variants and the form of logs, and the site's own words last.
 */}}
 {{- define "glance.podFile" -}}
+{{- include "glance.once" (dict "root" .root "template" "glance.newPodFile" "key" (print .pod "/" .each) "with" .) -}}
+{{- end -}}
+
+{{- define "glance.newPodFile" -}}
 {{- $root := .root -}}
 {{- $pod := $root.Files.Get (printf "files/%s.json" .pod) | fromJson -}}
 {{- range $name, $file := $pod.files -}}
@@ -125,10 +140,14 @@ sectionName: {{ $gateway.listener }}
 
 {{/* Name of a pod's ConfigMap: by content, so that a change makes a new one and an old pod keeps its own. */}}
 {{- define "glance.configName" -}}
+{{- printf "glance-%s-%s" .pod (include "glance.podFile" . | sha256sum | trunc 10) -}}
+{{- end -}}
+
+{{/* Name of the ConfigMap of programs, by content too. */}}
+{{- define "glance.programsName" -}}
 {{- $programs := "" -}}
-{{- range $path, $bytes := .root.Files.Glob "files/*.{py,sh}" -}}{{- $programs = print $programs ($bytes | toString) -}}{{- end -}}
-{{- $content := print (include "glance.podFile" .) $programs -}}
-{{- printf "glance-%s-%s" .pod (sha256sum $content | trunc 10) -}}
+{{- range $path, $bytes := .Files.Glob "files/*.{py,sh}" -}}{{- $programs = print $programs ($bytes | toString) -}}{{- end -}}
+{{- printf "glance-programs-%s" (sha256sum $programs | trunc 10) -}}
 {{- end -}}
 
 {{/* Spec of a claim. */}}
@@ -705,9 +724,13 @@ volumes:
 - name: tmp
   emptyDir: {}
 - name: kolla-k8s
-  configMap:
-    name: {{ include "glance.configName" (dict "root" $ "pod" "bootstrap") }}
+  projected:
     defaultMode: 292
+    sources:
+    - configMap:
+        name: {{ include "glance.configName" (dict "root" $ "pod" "bootstrap") }}
+    - configMap:
+        name: {{ include "glance.programsName" $ }}
 - name: rendered
   emptyDir:
     medium: Memory
@@ -771,6 +794,6 @@ volumes:
 {{- end -}}
 
 {{- define "glance.bootstrapDigest" -}}
-{{- include "glance.bootstrapPod" . | sha256sum | trunc 10 -}}
+{{- include "glance.once" (dict "root" . "template" "glance.bootstrapPod" "key" "" "with" .) | sha256sum | trunc 10 -}}
 {{- end -}}
 

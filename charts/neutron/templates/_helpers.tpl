@@ -4,11 +4,26 @@
 {{- index .root.Values.images .name | default (printf "%s/%s:%s" $site.registry .name $site.tag) -}}
 {{- end -}}
 
+{{/* What a template gives, made once for all objects that ask for it; kept where only this rendering sees it. */}}
+{{- define "neutron.once" -}}
+{{- $made := index .root.Values "made" | default dict -}}
+{{- $key := print .template "/" .key -}}
+{{- if not (hasKey $made $key) -}}
+{{- $_ := set $made $key (include .template .with) -}}
+{{- $_ := set .root.Values "made" $made -}}
+{{- end -}}
+{{- index $made $key -}}
+{{- end -}}
+
 {{/*
 The file that tells a pod about itself: its static part, and what only values know. Of its files, defaults come first,
 then variants and the form of logs, and the site's own words last.
 */}}
 {{- define "neutron.podFile" -}}
+{{- include "neutron.once" (dict "root" .root "template" "neutron.newPodFile" "key" (print .pod "/" .each) "with" .) -}}
+{{- end -}}
+
+{{- define "neutron.newPodFile" -}}
 {{- $root := .root -}}
 {{- $pod := $root.Files.Get (printf "files/%s.json" .pod) | fromJson -}}
 {{- range $name, $file := $pod.files -}}
@@ -136,10 +151,14 @@ sectionName: {{ $gateway.listener }}
 
 {{/* Name of a pod's ConfigMap: by content, so that a change makes a new one and an old pod keeps its own. */}}
 {{- define "neutron.configName" -}}
+{{- printf "neutron-%s-%s" .pod (include "neutron.podFile" . | sha256sum | trunc 10) -}}
+{{- end -}}
+
+{{/* Name of the ConfigMap of programs, by content too. */}}
+{{- define "neutron.programsName" -}}
 {{- $programs := "" -}}
-{{- range $path, $bytes := .root.Files.Glob "files/*.{py,sh}" -}}{{- $programs = print $programs ($bytes | toString) -}}{{- end -}}
-{{- $content := print (include "neutron.podFile" .) $programs -}}
-{{- printf "neutron-%s-%s" .pod (sha256sum $content | trunc 10) -}}
+{{- range $path, $bytes := .Files.Glob "files/*.{py,sh}" -}}{{- $programs = print $programs ($bytes | toString) -}}{{- end -}}
+{{- printf "neutron-programs-%s" (sha256sum $programs | trunc 10) -}}
 {{- end -}}
 
 {{/* Who may connect: pods that carry the label of this need in either namespace, and nodes. */}}
@@ -655,9 +674,13 @@ volumes:
 - name: tmp
   emptyDir: {}
 - name: kolla-k8s
-  configMap:
-    name: {{ include "neutron.configName" (dict "root" $ "pod" "bootstrap") }}
+  projected:
     defaultMode: 292
+    sources:
+    - configMap:
+        name: {{ include "neutron.configName" (dict "root" $ "pod" "bootstrap") }}
+    - configMap:
+        name: {{ include "neutron.programsName" $ }}
 - name: rendered
   emptyDir:
     medium: Memory
@@ -741,6 +764,6 @@ volumes:
 {{- end -}}
 
 {{- define "neutron.bootstrapDigest" -}}
-{{- include "neutron.bootstrapPod" . | sha256sum | trunc 10 -}}
+{{- include "neutron.once" (dict "root" . "template" "neutron.bootstrapPod" "key" "" "with" .) | sha256sum | trunc 10 -}}
 {{- end -}}
 

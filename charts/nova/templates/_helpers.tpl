@@ -4,11 +4,26 @@
 {{- index .root.Values.images .name | default (printf "%s/%s:%s" $site.registry .name $site.tag) -}}
 {{- end -}}
 
+{{/* What a template gives, made once for all objects that ask for it; kept where only this rendering sees it. */}}
+{{- define "nova.once" -}}
+{{- $made := index .root.Values "made" | default dict -}}
+{{- $key := print .template "/" .key -}}
+{{- if not (hasKey $made $key) -}}
+{{- $_ := set $made $key (include .template .with) -}}
+{{- $_ := set .root.Values "made" $made -}}
+{{- end -}}
+{{- index $made $key -}}
+{{- end -}}
+
 {{/*
 The file that tells a pod about itself: its static part, and what only values know. Of its files, defaults come first,
 then variants and the form of logs, and the site's own words last.
 */}}
 {{- define "nova.podFile" -}}
+{{- include "nova.once" (dict "root" .root "template" "nova.newPodFile" "key" (print .pod "/" .each) "with" .) -}}
+{{- end -}}
+
+{{- define "nova.newPodFile" -}}
 {{- $root := .root -}}
 {{- $pod := $root.Files.Get (printf "files/%s.json" .pod) | fromJson -}}
 {{- range $name, $file := $pod.files -}}
@@ -125,10 +140,14 @@ sectionName: {{ $gateway.listener }}
 
 {{/* Name of a pod's ConfigMap: by content, so that a change makes a new one and an old pod keeps its own. */}}
 {{- define "nova.configName" -}}
+{{- printf "nova-%s-%s" .pod (include "nova.podFile" . | sha256sum | trunc 10) -}}
+{{- end -}}
+
+{{/* Name of the ConfigMap of programs, by content too. */}}
+{{- define "nova.programsName" -}}
 {{- $programs := "" -}}
-{{- range $path, $bytes := .root.Files.Glob "files/*.{py,sh}" -}}{{- $programs = print $programs ($bytes | toString) -}}{{- end -}}
-{{- $content := print (include "nova.podFile" .) $programs -}}
-{{- printf "nova-%s-%s" .pod (sha256sum $content | trunc 10) -}}
+{{- range $path, $bytes := .Files.Glob "files/*.{py,sh}" -}}{{- $programs = print $programs ($bytes | toString) -}}{{- end -}}
+{{- printf "nova-programs-%s" (sha256sum $programs | trunc 10) -}}
 {{- end -}}
 
 {{/* Who may connect: pods that carry the label of this need in either namespace, and nodes. */}}
@@ -876,9 +895,13 @@ volumes:
 - name: tmp
   emptyDir: {}
 - name: kolla-k8s
-  configMap:
-    name: {{ include "nova.configName" (dict "root" $ "pod" "bootstrap") }}
+  projected:
     defaultMode: 292
+    sources:
+    - configMap:
+        name: {{ include "nova.configName" (dict "root" $ "pod" "bootstrap") }}
+    - configMap:
+        name: {{ include "nova.programsName" $ }}
 - name: rendered
   emptyDir:
     medium: Memory
@@ -981,6 +1004,6 @@ volumes:
 {{- end -}}
 
 {{- define "nova.bootstrapDigest" -}}
-{{- include "nova.bootstrapPod" . | sha256sum | trunc 10 -}}
+{{- include "nova.once" (dict "root" . "template" "nova.bootstrapPod" "key" "" "with" .) | sha256sum | trunc 10 -}}
 {{- end -}}
 

@@ -4,11 +4,26 @@
 {{- index .root.Values.images .name | default (printf "%s/%s:%s" $site.registry .name $site.tag) -}}
 {{- end -}}
 
+{{/* What a template gives, made once for all objects that ask for it; kept where only this rendering sees it. */}}
+{{- define "openvswitch.once" -}}
+{{- $made := index .root.Values "made" | default dict -}}
+{{- $key := print .template "/" .key -}}
+{{- if not (hasKey $made $key) -}}
+{{- $_ := set $made $key (include .template .with) -}}
+{{- $_ := set .root.Values "made" $made -}}
+{{- end -}}
+{{- index $made $key -}}
+{{- end -}}
+
 {{/*
 The file that tells a pod about itself: its static part, and what only values know. Of its files, defaults come first,
 then variants and the form of logs, and the site's own words last.
 */}}
 {{- define "openvswitch.podFile" -}}
+{{- include "openvswitch.once" (dict "root" .root "template" "openvswitch.newPodFile" "key" (print .pod "/" .each) "with" .) -}}
+{{- end -}}
+
+{{- define "openvswitch.newPodFile" -}}
 {{- $root := .root -}}
 {{- $pod := $root.Files.Get (printf "files/%s.json" .pod) | fromJson -}}
 {{- range $name, $file := $pod.files -}}
@@ -76,10 +91,14 @@ then variants and the form of logs, and the site's own words last.
 
 {{/* Name of a pod's ConfigMap: by content, so that a change makes a new one and an old pod keeps its own. */}}
 {{- define "openvswitch.configName" -}}
+{{- printf "openvswitch-%s-%s" .pod (include "openvswitch.podFile" . | sha256sum | trunc 10) -}}
+{{- end -}}
+
+{{/* Name of the ConfigMap of programs, by content too. */}}
+{{- define "openvswitch.programsName" -}}
 {{- $programs := "" -}}
-{{- range $path, $bytes := .root.Files.Glob "files/*.{py,sh}" -}}{{- $programs = print $programs ($bytes | toString) -}}{{- end -}}
-{{- $content := print (include "openvswitch.podFile" .) $programs -}}
-{{- printf "openvswitch-%s-%s" .pod (sha256sum $content | trunc 10) -}}
+{{- range $path, $bytes := .Files.Glob "files/*.{py,sh}" -}}{{- $programs = print $programs ($bytes | toString) -}}{{- end -}}
+{{- printf "openvswitch-programs-%s" (sha256sum $programs | trunc 10) -}}
 {{- end -}}
 
 {{/* Who may connect: pods that carry the label of this need in either namespace, and nodes. */}}

@@ -4,11 +4,26 @@
 {{- index .root.Values.images .name | default (printf "%s/%s:%s" $site.registry .name $site.tag) -}}
 {{- end -}}
 
+{{/* What a template gives, made once for all objects that ask for it; kept where only this rendering sees it. */}}
+{{- define "rabbitmq.once" -}}
+{{- $made := index .root.Values "made" | default dict -}}
+{{- $key := print .template "/" .key -}}
+{{- if not (hasKey $made $key) -}}
+{{- $_ := set $made $key (include .template .with) -}}
+{{- $_ := set .root.Values "made" $made -}}
+{{- end -}}
+{{- index $made $key -}}
+{{- end -}}
+
 {{/*
 The file that tells a pod about itself: its static part, and what only values know. Of its files, defaults come first,
 then variants and the form of logs, and the site's own words last.
 */}}
 {{- define "rabbitmq.podFile" -}}
+{{- include "rabbitmq.once" (dict "root" .root "template" "rabbitmq.newPodFile" "key" (print .pod "/" .each) "with" .) -}}
+{{- end -}}
+
+{{- define "rabbitmq.newPodFile" -}}
 {{- $root := .root -}}
 {{- $pod := $root.Files.Get (printf "files/%s.json" .pod) | fromJson -}}
 {{- range $name, $file := $pod.files -}}
@@ -77,10 +92,14 @@ then variants and the form of logs, and the site's own words last.
 
 {{/* Name of a pod's ConfigMap: by content, so that a change makes a new one and an old pod keeps its own. */}}
 {{- define "rabbitmq.configName" -}}
+{{- printf "rabbitmq-%s-%s" .pod (include "rabbitmq.podFile" . | sha256sum | trunc 10) -}}
+{{- end -}}
+
+{{/* Name of the ConfigMap of programs, by content too. */}}
+{{- define "rabbitmq.programsName" -}}
 {{- $programs := "" -}}
-{{- range $path, $bytes := .root.Files.Glob "files/*.{py,sh}" -}}{{- $programs = print $programs ($bytes | toString) -}}{{- end -}}
-{{- $content := print (include "rabbitmq.podFile" .) $programs -}}
-{{- printf "rabbitmq-%s-%s" .pod (sha256sum $content | trunc 10) -}}
+{{- range $path, $bytes := .Files.Glob "files/*.{py,sh}" -}}{{- $programs = print $programs ($bytes | toString) -}}{{- end -}}
+{{- printf "rabbitmq-programs-%s" (sha256sum $programs | trunc 10) -}}
 {{- end -}}
 
 {{/* Spec of a claim. */}}

@@ -68,6 +68,14 @@ def problems(folder, *definitions):
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
+        (
+            {"workloads": {"programs": LISTENING}},
+            "spec.workloads.programs: other objects have this name; call it someth",
+        ),
+        (
+            {"workloads": {"p": LISTENING}, **periodic()},
+            "spec.periodic.p: other objects have this name; call it someth",
+        ),
         (config("${secret:othr/key}"), 'no service is called "othr"; did you mean "other"?'),
         (config("${host:othr}"), 'no service is called "othr"; did you mean "other"?'),
         (config("${host:silent}"), "${host:silent}: nothing of it listens; give a workload of it a port"),

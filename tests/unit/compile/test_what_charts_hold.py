@@ -291,3 +291,16 @@ def test_user_of_nobody_has_no_login(tmp_path):
 
     assert None is catalog.messaging("other", catalog["one"])
     assert None is catalog.messaging("two/own", catalog["one"])
+
+
+def test_programs_stand_once_in_a_chart(tmp_path):
+    """
+    However many pods run them: what a release holds has a limit.
+    """
+    workloads = {"api": DEPLOYMENT, "worker": DEPLOYMENT}
+
+    files = files_of(tmp_path, "one", a_definition("one", config=CONFIG, workloads=workloads))
+
+    holders = [path for path, text in files.items() if "files/init.py" in text and path.endswith("-configmap.yaml")]
+    assert ["templates/programs-configmap.yaml"] == holders
+    assert 2 == sum("one.programsName" in files[f"templates/{name}-deployment.yaml"] for name in workloads)

@@ -86,4 +86,4 @@ def test_each_program_that_outlives_has_a_link(tmp_path):
     links = [line.strip() for line in pods.splitlines() if line.strip().startswith("path: ")]
     assert {"path: serve", "path: route", "path: /sys/fs/cgroup"} <= set(links)
     assert files["files/outlive.sh"] == SCRIPT.read_text()
-    assert "outlive.sh:" in files["templates/agent-configmap.yaml"]
+    assert "outlive.sh:" in files["templates/programs-configmap.yaml"]

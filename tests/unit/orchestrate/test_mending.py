@@ -57,7 +57,9 @@ def config_map(name, service="nova", *, is_kept=True):
 
 
 def pod_with(name, *config_maps):
-    volumes = [{"name": "log", "emptyDir": {}}, *({"configMap": {"name": one}} for one in config_maps)]
+    """A pod that mounts the first of these ConfigMaps, and the others as parts of one volume."""
+    first, *others = [{"configMap": {"name": one}} for one in config_maps]
+    volumes = [{"name": "log", "emptyDir": {}}, first, {"projected": {"sources": [{"secret": {}}, *others]}}]
     return of("nova", pod(name, spec={"containers": [], "volumes": volumes}))
 
 
@@ -216,15 +218,15 @@ def test_config_maps_that_no_pod_uses_are_pruned():
     """
     What the manifest names, what a pod still reads and what helm deletes by itself stays.
     """
-    kept = [config_map(f"nova-{name}") for name in ("new", "read", "old")]
+    kept = [config_map(f"nova-{name}") for name in ("new", "read", "run", "old")]
     cluster = a_cluster(CONFIG_MAP, *kept, config_map("nova-helms", is_kept=False), config_map("heat-old", "heat"))
-    cluster.put(POD, pod_with("nova-1", "nova-read"))
+    cluster.put(POD, pod_with("nova-1", "nova-read", "nova-run"))
     manifest = [thing("ConfigMap", "nova-new"), thing("Secret", "nova-old")]
 
     gone = run(prune_config_maps(cluster, OPENSTACK, "nova", manifest))
 
     assert ["nova-old"] == gone
-    assert ["heat-old", "nova-helms", "nova-new", "nova-read"] == names(cluster, CONFIG_MAP)
+    assert ["heat-old", "nova-helms", "nova-new", "nova-read", "nova-run"] == names(cluster, CONFIG_MAP)
 
 
 def test_pods_are_not_asked_for_when_nothing_is_old():
