@@ -21,6 +21,8 @@ from kolla_k8s.orchestrate.smoke import Passed, Smoke
 
 NAME = "kolla-k8s-smoke-"
 """How the name of every run begins."""
+UPLOAD_MIB = 64
+"""What one file may have that goes through a pod of nova's API, whose memory holds it more than once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,9 @@ class Guest:
 
 def _content(path: Path) -> str:
     try:
+        if path.stat().st_size > UPLOAD_MIB << 20:
+            way_out = "upload it with `openstack image create`, and name it by --image-name"
+            raise UserFilesError([Problem(str(path), "", f"has more than {UPLOAD_MIB} MiB", way_out)])
         return base64.b64encode(path.read_bytes()).decode()
     except OSError as error:
         raise UserFilesError([Problem(str(path), "", f"cannot be read: {error.strerror}", "name a file")]) from None

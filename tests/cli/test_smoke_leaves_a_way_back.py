@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 from kolla_k8s.cli.session import Signals
-from kolla_k8s.cli.walk import _end
-from kolla_k8s.errors import DidNotComeUpError, TerminatedRunError
+from kolla_k8s.cli.walk import UPLOAD_MIB, Guest, _end
+from kolla_k8s.errors import DidNotComeUpError, TerminatedRunError, UserFilesError
 from kolla_k8s.orchestrate.smoke import Passed
 
 SESSION = SimpleNamespace(redact=str, signals=Signals())
@@ -68,3 +68,18 @@ def test_green_run_says_its_name(capsys):
     _end(SESSION, SMOKE, [Passed("image", True, "-", 1.25)], "text")
 
     assert "kolla-k8s-smoke-1 is green after 1.2 s\n" == capsys.readouterr().out
+
+
+def test_image_that_is_too_large_to_go_through_a_pod_is_refused(tmp_path):
+    """
+    Before anything is made; an operator's own way of uploading has no such limit.
+    """
+    image = tmp_path / "debian.qcow2"
+    with image.open("wb") as file:
+        file.truncate((UPLOAD_MIB << 20) + 1)
+    guest = Guest(None, None, image, "qcow2", None, 256, "192.0.2.0/24")
+
+    with pytest.raises(
+        UserFilesError, match=rf"debian.qcow2: has more than {UPLOAD_MIB} MiB; upload it with `openstack"
+    ):
+        guest.read()

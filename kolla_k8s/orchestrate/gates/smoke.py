@@ -5,8 +5,10 @@ Everything made is called like the run, so that ``clean`` also finds what a step
 
 # ruff: noqa: F821 - stands behind openstack.py
 import base64
+from urllib.parse import quote
 
 GONE = 404
+GIB = 1 << 30
 
 
 def check(arguments):
@@ -20,37 +22,42 @@ def image(one, arguments):
     """Upload what the guest is started from, or find the image that was named."""
     guest, name = arguments["guest"], arguments["name"]
     if guest.get("image-name"):
-        found = one.want("image", "GET", f"/v2/images?name={guest['image-name']}")["images"]
+        found = one.want("image", "GET", f"/v2/images?name={quote(guest['image-name'], safe='')}")["images"]
         if not found:
             raise SystemExit(f"there is no image called {guest['image-name']}")
-        return f"{guest['image-name']} is there", {"image": found[0]["id"]}
+        return f"{guest['image-name']} is there", _facts(found[0])
     if guest.get("image"):
-        made = _upload(
-            one, f"{name}-image", {"disk_format": guest["format"], "container_format": "bare"}, guest["image"]
-        )
-        return "uploaded", {"image": made}
+        about = {"disk_format": guest["format"], "container_format": "bare"}
+        return "uploaded", _facts(_upload(one, f"{name}-image", about, guest["image"]))
     kernel = _upload(one, f"{name}-kernel", {"disk_format": "aki", "container_format": "aki"}, guest["kernel"])
     ramdisk = _upload(one, f"{name}-ramdisk", {"disk_format": "ari", "container_format": "ari"}, guest["ramdisk"])
-    started = {"kernel_id": kernel, "ramdisk_id": ramdisk, "os_command_line": "console=ttyS0 quiet"}
+    started = {"kernel_id": kernel["id"], "ramdisk_id": ramdisk["id"], "os_command_line": "console=ttyS0 quiet"}
     disk = {"disk_format": "raw", "container_format": "bare", **started}
     made = _upload(one, f"{name}-image", disk, base64.b64encode(bytes(1 << 20)).decode())
-    return "kernel, ramdisk and disk uploaded", {"image": made}
+    return "kernel, ramdisk and disk uploaded", _facts(made)
+
+
+def _facts(found):
+    """The image, and how many GiB its disk takes; Glance gives bytes, and knows them of what it has looked into."""
+    size = max(found.get("virtual_size") or 0, found.get("size") or 0)
+    return {"image": found["id"], "disk": max(1, found.get("min_disk") or 0, -(-size // GIB))}
 
 
 def _upload(one, name, about, content):
     made = one.want("image", "POST", "/v2/images", {"name": name, "visibility": "private", **about})
     one.want("image", "PUT", f"/v2/images/{made['id']}/file", base64.b64decode(content))
-    state = one.want("image", "GET", f"/v2/images/{made['id']}")["status"]
-    if state != "active":
-        raise SystemExit(f"image {name} is {state} after its upload")
-    return made["id"]
+    found = one.want("image", "GET", f"/v2/images/{made['id']}")
+    if found["status"] != "active":
+        raise SystemExit(f"image {name} is {found['status']} after its upload")
+    return found
 
 
 def flavor(one, arguments):
-    """A small flavor of its own."""
-    wanted = {"name": arguments["name"], "ram": arguments["guest"]["memory"], "vcpus": 1, "disk": 1}
+    """A small flavor of its own, with a disk that holds the image."""
+    ram, disk = arguments["guest"]["memory"], arguments["made"]["disk"]
+    wanted = {"name": arguments["name"], "ram": ram, "vcpus": 1, "disk": disk}
     made = one.want("compute", "POST", "/flavors", {"flavor": wanted})["flavor"]
-    return f"{wanted['ram']} MiB, 1 vCPU", {"flavor": made["id"]}
+    return f"{ram} MiB, 1 vCPU, {disk} GiB", {"flavor": made["id"]}
 
 
 def network(one, arguments):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
@@ -34,7 +35,8 @@ class OneCloud:
             return {"networks": [{"id": "outside", "name": "public"}]}
         if rest:
             return self._shown(kind, key.removesuffix("s"), self.things[kind][rest[0]])
-        return {key: list(self.things.get(kind, {}).values())}
+        named = unquote(query.removeprefix("name=")) if kind == "images" and query.startswith("name=") else None
+        return {key: [thing for thing in self.things.get(kind, {}).values() if named in (None, thing.get("name"))]}
 
     def _made(self, kind, one, body):
         self.posted.append(kind)
@@ -64,13 +66,13 @@ class OneCloud:
         return sorted(kind for kind, some in self.things.items() if some and kind != "security-group-rules")
 
 
-def walked(cloud, *steps):
+def walked(cloud, *steps, guest=GUEST):
     """Do steps one after the other; gives what each said, and what was made."""
     space = {"Cloud": lambda _login: cloud, "json": json}
     exec(compile((GATES / "smoke.py").read_text(), "smoke", "exec"), space)  # noqa: S102 - as its pod does
     said, made = {}, {}
     for step in steps:
-        asked = {"step": step, "name": NAME, "login": {}, "guest": GUEST, "made": made, "patience_s": 0}
+        asked = {"step": step, "name": NAME, "login": {}, "guest": guest, "made": made, "patience_s": 0}
         found = json.loads(space["check"](asked))
         said[step] = found["said"]
         made.update(found["made"])
@@ -93,6 +95,28 @@ def test_whole_path_leaves_nothing():
     assert {"network", "subnet", "port", "server", "floating"} <= set(made)
     assert "nothing is left" == said["clean"]
     assert [] == cloud.left
+
+
+@pytest.mark.parametrize(
+    ("about", "disk"),
+    [
+        ({"size": 20 << 20, "virtual_size": None, "min_disk": 0}, 1),
+        ({"size": 600 << 20, "virtual_size": 3 << 30, "min_disk": 0}, 3),
+        ({"size": 600 << 20, "virtual_size": (3 << 30) + 1}, 4),
+        ({"size": 600 << 20, "min_disk": 10}, 10),
+    ],
+)
+def test_flavor_has_a_disk_for_the_image_that_is_named(about, disk):
+    """
+    As the image says itself; its name may have blanks and what else an address cannot hold.
+    """
+    cloud = OneCloud()
+    cloud.things["images"] = {"mine": {"id": "mine", "name": "Debian 13 & more", **about}}
+
+    said, _ = walked(cloud, "image", "flavor", guest={**GUEST, "image-name": "Debian 13 & more"})
+
+    assert f"64 MiB, 1 vCPU, {disk} GiB" == said["flavor"]
+    assert disk == next(iter(cloud.things["flavors"].values()))["disk"]
 
 
 def test_network_and_its_addresses_are_steps_of_their_own():
