@@ -271,9 +271,11 @@ def _listed_options(room: Room) -> Iterator[Problem]:
             )
     for file, known in room.catalog.known_options(room.service.name).items():
         details = room.service.spec.config[file]
+        path = ("spec", "config", file, "oslo")
         for section, listed in known.like.items():
-            path = ("spec", "config", file, "oslo", "like", section)
-            yield from room.unknown(path, "section", listed, known.sections)
+            yield from room.unknown((*path, "like", section), "section", listed, known.sections)
+        for option, listed in known.named_by.items():
+            yield from room.unknown((*path, "named-by", option), "section", listed, {*known.sections, "*"})
         contents = [("content", details.content), ("json-logs", details.json_logs)]
         contents += [(f"variants.{n}.content", variant.content) for n, variant in details.variants.items()]
         for where, content in contents:

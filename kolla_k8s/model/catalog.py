@@ -69,7 +69,7 @@ class Catalog:
         files = self.services[name].spec.config.items()
         asked = {file: details.oslo for file, details in files if details.oslo}
         return {
-            file: Known(self.options[oslo.options], oslo.like)
+            file: Known(self.options[oslo.options], oslo.like, oslo.named_by)
             for file, oslo in asked.items()
             if oslo.options and oslo.options in self.options
         }

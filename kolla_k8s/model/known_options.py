@@ -13,28 +13,80 @@ Lists = Mapping[str, Mapping[str, Sequence[str]]]
 """List -> section -> options."""
 
 LOGIN = frozenset(
-    {"auth_type", "auth_url", "interface", "password", "project_domain_name", "project_name", "region_name"}
-) | frozenset({"user_domain_name", "username", "valid_interfaces"})
-"""What a section that logs in takes besides: options of keystoneauth's plugin, which no list holds."""
+    {
+        "application_credential_id",
+        "application_credential_name",
+        "application_credential_secret",
+        "auth_section",
+        "auth_type",
+        "auth_url",
+        "default_domain_id",
+        "default_domain_name",
+        "domain_id",
+        "domain_name",
+        "interface",
+        "password",
+        "project_domain_id",
+        "project_domain_name",
+        "project_id",
+        "project_name",
+        "region_name",
+        "system_scope",
+        "trust_id",
+        "user_domain_id",
+        "user_domain_name",
+        "user_id",
+        "username",
+        "valid_interfaces",
+    }
+)
+"""What a section that logs in takes besides: options of keystoneauth's plugins, which no list holds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a file may say: options by section, and for sections that options name, whose options they take."""
+    """What a file may say.
+
+    Attributes:
+        sections: Section -> its options.
+        like: Section that is always there -> section whose options it takes.
+        named_by: ``section/option`` that lists sections, each as ``name`` or ``name:type`` -> section whose options
+            they take; ``*`` is the type.
+    """
 
     sections: Mapping[str, Sequence[str]]
     like: Mapping[str, str] = field(default_factory=dict)
+    named_by: Mapping[str, str] = field(default_factory=dict)
 
     def unknown(self, content: Any) -> Iterator[tuple[str, str, Sequence[str]]]:
         """``(section, option, names that would do)`` for all that nobody reads; no option when the section is it."""
-        for section, options in content.items() if isinstance(content, Mapping) else ():
+        if not isinstance(content, Mapping):
+            return
+        like: Mapping[str, str] = {**self.like, **dict(self._named(content))}
+        for section, options in content.items():
             if not isinstance(options, Mapping):
                 continue
-            listed = self.sections.get(self.like.get(section, section))
+            listed = self.sections.get(like.get(section, section))
             if listed is None:
-                yield section, "", sorted({*self.sections, *self.like})
+                yield section, "", sorted({*self.sections, *like})
                 continue
             known = {*listed, *(LOGIN if {"auth_type", "auth_url"} & set(listed) else ())}
             for option in options:
                 if option not in known:
                     yield section, option, sorted(known)
+
+    def _named(self, content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Sections that options of this content name, and whose options they take."""
+        for option, listed in self.named_by.items():
+            section, _, key = option.partition("/")
+            options = content.get(section)
+            for item in _items(options.get(key)) if isinstance(options, Mapping) else ():
+                name, _, kind = item.partition(":")
+                whose = kind if listed == "*" else listed
+                yield name, self.like.get(whose, whose)
+
+
+def _items(value: Any) -> list[str]:
+    """Items of a list as oslo.config reads it."""
+    items = value if isinstance(value, list) else str(value or "").split(",")
+    return [str(item).strip() for item in items]

@@ -186,6 +186,11 @@ class Oslo(Strict):
     like: dict[str, str] = Field(
         default={}, description="section that an option names, such as a backend's -> section of the list it takes"
     )
+    named_by: dict[str, str] = Field(
+        default={},
+        description="section/option that lists sections, as name or name:type -> section of the list that they take; "
+        "* is the type",
+    )
     databases: dict[str, str] = Field(
         default={}, description="section -> database, or service/database of another service that has one alone"
     )
