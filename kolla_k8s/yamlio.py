@@ -273,6 +273,10 @@ def _node(value: Any) -> yaml.Node:
         return yaml.MappingNode(f"{_TAG}map", pairs, flow_style=False)
     if kind in (list, tuple):
         return yaml.SequenceNode(f"{_TAG}seq", [_node(item) for item in value], flow_style=False)
+    if kind is int:
+        return yaml.ScalarNode(f"{_TAG}int", str(value))
+    if kind is bool:
+        return yaml.ScalarNode(f"{_TAG}bool", "true" if value else "false")
     node: yaml.Node = yaml.representer.SafeRepresenter().represent_data(value)
     return node
 

@@ -22,7 +22,7 @@ from kolla_k8s.compile.pod import (
     token_mount,
     tool_mounts,
 )
-from kolla_k8s.compile.podfile import bootstrap_podfile, files_of, periodic_podfile
+from kolla_k8s.compile.podfile import bootstrap_podfile, files_of, has_podfile
 from kolla_k8s.model.borrowed import secrets_named
 from kolla_k8s.model.catalog import (
     Catalog,
@@ -173,7 +173,7 @@ def _step(plan: PodPlan, name: str, command: list[str], pairs: Pairs, *, has_tok
 def periodic_objects(catalog: Catalog, service: Service, name: str) -> Objects:
     """Objects of a periodic task: its file (when it has one), policy and CronJob."""
     task = service.spec.periodic[name]
-    has_file = bool(periodic_podfile(catalog, service, task))
+    has_file = has_podfile(service, task)
     file = {f"{name}-configmap": (config_map(service, name), "")} if has_file else {}
     return {
         **file,
@@ -204,7 +204,7 @@ def _cron_job(catalog: Catalog, service: Service, name: str) -> dict[str, Any]:
 
 
 def _periodic_pod(catalog: Catalog, service: Service, name: str, task: Periodic) -> dict[str, Any]:
-    has_file = bool(periodic_podfile(catalog, service, task))
+    has_file = has_podfile(service, task)
     plan = PodPlan(
         catalog=catalog,
         service=service,

@@ -44,11 +44,17 @@ def files_of(service: Service, user: Workload | Periodic) -> Files:
 
 def workload_podfile(catalog: Catalog, service: Service, user: Workload | Periodic) -> dict[str, Any]:
     """Static part of the file of these pods; empty when they need nothing of ours."""
-    files = files_of(service, user)
-    has_programs = isinstance(user, Workload) and bool(user.programs)
-    if not (has_programs or files.sections or service.spec.needs.start or service.spec.bootstrap):
+    if not has_podfile(service, user):
         return {}
-    return {**_waits(catalog, service), **_common(catalog, service, files, None)}
+    return {**_waits(catalog, service), **_common(catalog, service, files_of(service, user), None)}
+
+
+def has_podfile(service: Service, user: Workload | Periodic) -> bool:
+    """Whether these pods need something of ours: a file, a program, to wait, to rotate."""
+    if isinstance(user, Periodic) and user.rotate:
+        return True
+    has_programs = isinstance(user, Workload) and bool(user.programs)
+    return has_programs or bool(files_of(service, user).sections or service.spec.needs.start or service.spec.bootstrap)
 
 
 def periodic_podfile(catalog: Catalog, service: Service, task: Periodic) -> dict[str, Any]:

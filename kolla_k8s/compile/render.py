@@ -65,17 +65,22 @@ class Chart:
 def render_chart(catalog: Catalog, name: str) -> Chart:
     """Render the chart of one service."""
     service = catalog[name]
+    podfiles = _podfiles(catalog, service)
+    programs = _programs(service, has_pods=bool(podfiles))
     items = _items(catalog, service)
+    if programs:
+        items["programs-configmap"] = (programs_map(service, programs), "")
     pod = bootstrap_pod(catalog, service) if service.spec.bootstrap else None
     about = _about(catalog, service, [pod, [item for item, _ in items.values()]])
     files = {
         ".helmignore": "# Python compiles what it installs.\n__pycache__/\n",
         "README.md": _document("README.md.j2", about),
         "templates/NOTES.txt": _document("NOTES.txt.j2", about),
-        "templates/_helpers.tpl": _helpers(catalog, service, pod),
+        "templates/_helpers.tpl": _helpers(catalog, service, pod, has_programs=bool(programs)),
         "values.yaml": _values(catalog, service),
         "values.schema.json": _json(values_schema(catalog, service)),
-        **_pod_files(catalog, service),
+        **{f"files/{pod}.json": _json(told) for pod, told in podfiles.items()},
+        **{f"files/{program}": _program(program) for program in programs},
         **_objects(catalog, service, items),
     }
     files = {path: text.replace("@@.", f"{name}.") for path, text in sorted(files.items())}
@@ -118,8 +123,6 @@ def _items(catalog: Catalog, service: Service) -> Objects:
     found |= expose_objects(service)
     for name in service.spec.periodic:
         found |= periodic_objects(catalog, service, name)
-    if programs := _programs(catalog, service):
-        found["programs-configmap"] = (programs_map(service, programs), "")
     return found
 
 
@@ -141,11 +144,6 @@ def _objects(catalog: Catalog, service: Service, items: Objects) -> dict[str, st
     return objects | {f"templates/tests/{file}.yaml": emit(item) for file, item in tests.items()}
 
 
-def _pod_files(catalog: Catalog, service: Service) -> dict[str, str]:
-    files = {f"files/{name}.json": _json(pod) for name, pod in _podfiles(catalog, service).items()}
-    return files | {f"files/{name}": _program(name) for name in _programs(catalog, service)}
-
-
 def _podfiles(catalog: Catalog, service: Service) -> dict[str, dict[str, Any]]:
     """Pods that have a file, and its static part."""
     pods = {name: workload_podfile(catalog, service, w) for name, w in service.spec.workloads.items()}
@@ -155,9 +153,9 @@ def _podfiles(catalog: Catalog, service: Service) -> dict[str, dict[str, Any]]:
     return {name: pod for name, pod in pods.items() if pod}
 
 
-def _programs(catalog: Catalog, service: Service) -> list[str]:
+def _programs(service: Service, *, has_pods: bool) -> list[str]:
     """Programs that pods of this service run, beside those of their images."""
-    programs = {"init.py"} if _podfiles(catalog, service) else set()
+    programs = {"init.py"} if has_pods else set()
     programs |= {program for w in service.spec.workloads.values() for program in w.programs}
     programs |= {"bootstrap.py"} if service.spec.bootstrap else set()
     programs |= {"rotate.py"} if any(task.rotate for task in service.spec.periodic.values()) else set()
@@ -174,16 +172,17 @@ def _values(catalog: Catalog, service: Service) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _helpers(catalog: Catalog, service: Service, pod: dict[str, Any] | None) -> str:
+def _helpers(catalog: Catalog, service: Service, pod: dict[str, Any] | None, *, has_programs: bool) -> str:
     is_ours = is_control(service)
     about: dict[str, Any] = {
         "name": service.name,
         "plane": service.spec.plane.value,
         "other_plane": "node" if is_ours else "control",
         "has_claims": any(v.persistent for w in service.spec.workloads.values() for v in w.volumes.values()),
-        "has_programs": bool(_programs(catalog, service)),
+        "has_programs": has_programs,
         "uses_api": bool(service.spec.bootstrap or service.spec.periodic or has_agents(service)),
         "counts_itself": _counts_itself(service),
+        "of_members": "|".join(OF_MEMBERS),
         "waits_by_option": bool(service.spec.needs.when),
         "uses_options": bool(arguments(_texts(service), "option")) or _chooses_steps(service),
         "goes_outside": goes_outside(catalog, service),

@@ -21,7 +21,7 @@ from kolla_k8s.compile.pod import (
     security,
     token_mount,
 )
-from kolla_k8s.compile.podfile import files_of, workload_podfile
+from kolla_k8s.compile.podfile import files_of, has_podfile
 from kolla_k8s.compile.values import keeps_apart
 from kolla_k8s.model.catalog import Catalog, belongs_to_nodes, pods_name, service_name
 from kolla_k8s.model.node_parts import config_map_name
@@ -70,14 +70,14 @@ def _values(name: str) -> str:
 
 def _plan(catalog: Catalog, service: Service, name: str) -> PodPlan:
     workload = service.spec.workloads[name]
-    has_file = bool(workload_podfile(catalog, service, workload))
     each = ' "each" $each' if workload.for_each else ""
+    asked = f'include "@@.configName" (dict "root" $ "pod" "{name}"{each})'
     files = {file: service.spec.config[file].path for file in files_of(service, workload).sections}
     return PodPlan(
         catalog=catalog,
         service=service,
         key=name,
-        config_name=f'include "@@.configName" (dict "root" $ "pod" "{name}"{each})' if has_file else "",
+        config_name=asked if has_podfile(service, workload) else "",
         files=files,
         volumes=dict(workload.volumes),
         outlive=workload.host.outlive.programs if workload.host and workload.host.outlive else [],

@@ -469,3 +469,32 @@ def test_images_of_the_web_are_a_store_beside_the_usual_one(backend):
 
     assert (f"{backend}:{backend},http:http", backend, {"https_insecure": False}, True) == seen["true"]
     assert (f"{backend}:{backend}", backend, None, False) == seen["false"]
+
+
+@pytest.mark.parametrize(
+    ("grown", "name", "restarts"),
+    [
+        ("mariadb", "keystone", False),
+        ("glance", "nova", False),
+        ("rabbitmq", "nova", True),
+        ("rabbitmq", "rabbitmq", True),
+    ],
+)
+def test_service_that_grows_restarts_only_who_lists_its_members(grown, name, restarts):
+    """
+    Others reach it by one address, which stays.
+    """
+    one, three = (pod_files(objects(name, "--set", f"global.members.{grown}={count}")) for count in (1, 3))
+
+    assert restarts is (one != three)
+
+
+def test_service_that_a_site_lists_is_counted():
+    """
+    Words of the site are filled in as those of definitions are.
+    """
+    said = "config.keystone\\.conf.mine.databases=${hosts:mariadb}"
+
+    assert {"memcached": 1, "mariadb": 3} == (
+        pod_files(objects("keystone", "--set", said, "--set", "global.members.mariadb=3"))["api"]["members"]
+    )

@@ -116,10 +116,17 @@ class Facts:
         return os.environ["LIMIT_" + name.upper()]
 
     def iface(self, name):
-        """Address of a network interface of the pod's network namespace."""
-        said = subprocess.run(["ip", "-j", "address", "show", "dev", name], check=True, capture_output=True)
-        addresses = json.loads(said.stdout)[0]["addr_info"]
-        return next(a["local"] for a in addresses if a["scope"] == "global")
+        """Address of a network interface of the pod's network namespace; waits until it is there and has one."""
+        said = ""
+        while True:
+            told = subprocess.run(["ip", "-j", "address", "show", "dev", name], capture_output=True, check=False)
+            addresses = json.loads(told.stdout)[0]["addr_info"] if told.returncode == 0 else []
+            for address in addresses:
+                if address["scope"] == "global":
+                    return address["local"]
+            why = told.stderr.decode(errors="replace").strip() or "it has none"
+            said = _say(said, f"waiting for an address of the interface {name} ({why})")
+            time.sleep(0.5)
 
     def _dns(self, service, of):
         space = self.pod["site"]["namespaces"][self.pod["hosts"][of]["plane"]]

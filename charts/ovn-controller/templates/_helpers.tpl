@@ -17,7 +17,8 @@
 
 {{/*
 The file that tells a pod about itself: its static part, and what only values know. Of its files, defaults come first,
-then variants and the form of logs, and the site's own words last.
+then variants and the form of logs, and the site's own words last. It counts members only of what its files list one by
+one, so that no other pod restarts when a service grows.
 */}}
 {{- define "ovn-controller.podFile" -}}
 {{- include "ovn-controller.once" (dict "root" .root "template" "ovn-controller.newPodFile" "key" (print .pod "/" .each) "with" .) -}}
@@ -55,16 +56,20 @@ then variants and the form of logs, and the site's own words last.
 {{- $_ := unset $url "expose" -}}
 {{- end -}}
 {{- end -}}
-{{- $members := dict -}}
-{{- range $name, $host := omit $pod.hosts "ovn-controller" -}}
-{{- with index $root.Values.global.members $name -}}{{- $_ := set $members $name . -}}{{- end -}}
-{{- end -}}
 {{- $namespaces := merge (dict "node" $root.Release.Namespace) $root.Values.global.namespaces -}}
-{{- $_ := set $pod "members" $members -}}
 {{- with .each -}}{{- $_ := set $pod "each" . -}}{{- end -}}
 {{- $options := dict -}}
 {{- range $pod.options -}}{{- $_ := set $options . (index $root.Values.options .) -}}{{- end -}}
 {{- $_ := set $pod "options" $options -}}
+{{- $said := toJson $pod -}}
+{{- $members := dict -}}
+{{- range $name, $host := omit $pod.hosts "ovn-controller" -}}
+{{- $isNamed := regexMatch (printf "\\$\\{(members|hosts|addresses|count):%s[}|]" $name) $said -}}
+{{- if or $isNamed (and (eq $name "rabbitmq") $pod.transports) -}}
+{{- with index $root.Values.global.members $name -}}{{- $_ := set $members $name . -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $_ := set $pod "members" $members -}}
 {{- $_ := set $pod "site" (dict "region" $root.Values.global.region "namespaces" $namespaces) -}}
 {{- toPrettyJson $pod -}}
 {{- end -}}

@@ -17,7 +17,8 @@
 
 {{/*
 The file that tells a pod about itself: its static part, and what only values know. Of its files, defaults come first,
-then variants and the form of logs, and the site's own words last.
+then variants and the form of logs, and the site's own words last. It counts members only of what its files list one by
+one, so that no other pod restarts when a service grows.
 */}}
 {{- define "rabbitmq.podFile" -}}
 {{- include "rabbitmq.once" (dict "root" .root "template" "rabbitmq.newPodFile" "key" (print .pod "/" .each) "with" .) -}}
@@ -59,13 +60,17 @@ then variants and the form of logs, and the site's own words last.
 {{- $_ := unset $url "expose" -}}
 {{- end -}}
 {{- end -}}
+{{- $namespaces := merge (dict "control" $root.Release.Namespace) $root.Values.global.namespaces -}}
+{{- with .each -}}{{- $_ := set $pod "each" . -}}{{- end -}}
+{{- $said := toJson $pod -}}
 {{- $members := dict -}}
 {{- range $name, $host := $pod.hosts -}}
+{{- $isNamed := regexMatch (printf "\\$\\{(members|hosts|addresses|count):%s[}|]" $name) $said -}}
+{{- if or $isNamed (and (eq $name "rabbitmq") $pod.transports) -}}
 {{- with index $root.Values.global.members $name -}}{{- $_ := set $members $name . -}}{{- end -}}
 {{- end -}}
-{{- $namespaces := merge (dict "control" $root.Release.Namespace) $root.Values.global.namespaces -}}
+{{- end -}}
 {{- $_ := set $pod "members" $members -}}
-{{- with .each -}}{{- $_ := set $pod "each" . -}}{{- end -}}
 {{- $_ := set $pod "site" (dict "region" $root.Values.global.region "namespaces" $namespaces) -}}
 {{- toPrettyJson $pod -}}
 {{- end -}}

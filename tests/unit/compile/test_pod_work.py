@@ -214,17 +214,30 @@ def test_facts_of_pod_node_and_limits_come_from_the_environment(program, monkeyp
     )  # fmt: skip
 
 
-def test_address_of_an_interface_is_its_global_one(program, root, monkeypatch):
+def test_address_of_an_interface_is_its_global_one_once_it_has_one(program, root, monkeypatch, capsys):
     """
-    As ``ip`` tells it.
+    As ``ip`` tells it: first there is no such interface, then it has no address that others reach.
     """
     init = program("init")
-    addresses = [{"addr_info": [{"scope": "link", "local": "fe80::1"}, {"scope": "global", "local": "10.0.0.7"}]}]
-    (root / "ip").write_text(f'#!/bin/sh\n[ "$6" = eth1 ] || [ "$5" = eth1 ] && echo \'{json.dumps(addresses)}\'\n')
+    own, of_all = {"scope": "link", "local": "fe80::1"}, {"scope": "global", "local": "10.0.0.7"}
+    for number, addresses in enumerate([[own], [own, of_all]], start=1):
+        (root / f"{number}.json").write_text(json.dumps([{"addr_info": addresses}]))
+    (root / "ip").write_text(
+        f"""#!/bin/sh
+        [ "$*" = "-j address show dev eth1" ] || exit 2
+        echo >>{root}/asked
+        cat {root}/$(($(wc -l <{root}/asked) - 1)).json 2>/dev/null && exit
+        echo 'Device "eth1" does not exist.' >&2; exit 1
+        """
+    )
     (root / "ip").chmod(0o755)
     monkeypatch.setenv("PATH", str(root), prepend=os.pathsep)
 
     assert "10.0.0.7" == init.fill("${iface:eth1}", init.Facts(POD))
+    assert [
+        'waiting for an address of the interface eth1 (Device "eth1" does not exist.)',
+        "waiting for an address of the interface eth1 (it has none)",
+    ] == capsys.readouterr().out.splitlines()
 
 
 def test_unknown_filter_ends_the_program(program):
