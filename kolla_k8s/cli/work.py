@@ -72,7 +72,7 @@ async def uninstall_cloud(
         async with hold(free.cluster, free.clock, claim(cloud)) as held:
             session = free.under(held)
             await session.learn(cloud)
-            plan = build_removal(cloud.wanted, await session.releases(cloud))
+            plan = build_removal(cloud.wanted, await session.releases(cloud), with_data=delete_data)
             await carry_out(session, cloud, plan, output, 600.0, held)
             await _clean(session, cloud, services, is_data_too=delete_data)
 

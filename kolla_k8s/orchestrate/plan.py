@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kolla_k8s.errors import Problem, UserFilesError
 from kolla_k8s.model.catalog import Catalog, clustered, is_control
 from kolla_k8s.model.node_parts import NodeParts
 from kolla_k8s.model.plan import Action, GateSpec, HelmRequest, LeaveSpec, Plan, Step
@@ -53,10 +54,19 @@ def build_plan(wanted: Wanted, releases: Mapping[str, Release]) -> Plan:
     return Plan(wanted.cloud, wanted.catalog.release, steps)
 
 
-def build_removal(wanted: Wanted, releases: Mapping[str, Release]) -> Plan:
-    """Plan an uninstall: users before what they use; only releases that are there."""
+def build_removal(wanted: Wanted, releases: Mapping[str, Release], *, with_data: bool = False) -> Plan:
+    """Plan an uninstall: users before what they use; only releases that are there.
+
+    Raises:
+        UserFilesError: When data are to go on which services stand that stay.
+    """
     named = set(wanted.services) or set(wanted.catalog.services)
     names = sorted(named & set(releases))
+    stay = sorted(set(releases) & set(wanted.catalog.services) - named)
+    stranded = [name for name in stay if named & set(wanted.catalog[name].spec.needs.start)]
+    if with_data and stranded:
+        fact = f"{', '.join(stranded)} would stay, and without these data no longer work"
+        raise UserFilesError([Problem("--delete-data", "", fact, "name them, too, or leave the data")])
     steps = tuple(_removal(wanted, name, names) for name in names)
     return Plan(wanted.cloud, wanted.catalog.release, steps)
 

@@ -9,6 +9,13 @@ import subprocess
 import pytest
 
 FACTS = {"option:gateway": "true", "option:bridge-ports": "", "host:ovn/sb|ip": "10.0.0.1"}
+SWITCH = """
+echo "$@" >>{heard}
+case "$*" in
+*find\\ port*) printf 'eth1\\n\\neth2\\n\\neth3\\n' ;;
+*port-to-br*) echo br-ex ;;
+esac
+"""
 
 
 @pytest.fixture
@@ -57,3 +64,29 @@ def test_tunnels_end_where_the_option_says(told):
     On another interface, for all nodes or for some.
     """
     assert "198.51.100.1" == told("a", "", "198.51.100.1")["ovn-encap-ip"]
+
+
+@pytest.mark.parametrize("name", ["ovn-controller/chassis.sh", "neutron-ovs-agent/agent.sh"])
+def test_interface_that_is_no_longer_said_leaves_its_bridge(shipped, tmp_path, name):
+    """
+    Also one that is said for another bridge; those that others put in are not looked at.
+    """
+    service, _, file = name.partition("/")
+    heard = tmp_path / "heard"
+    programs = {"ovs-vsctl": SWITCH.format(heard=heard), "ovn-controller": "", "neutron-openvswitch-agent": ""}
+    for program, does in programs.items():
+        (tmp_path / program).write_text(f"#!/bin/bash\n{does}\n")
+        (tmp_path / program).chmod(0o755)
+    text = shipped[service].spec.config[file].content.replace("/tmp/datapath.ini", str(tmp_path / "datapath.ini"))
+    text = text.replace("${option:bridge-ports}", "br-ex:eth1,br-other:eth2,br-ex:lo")
+
+    subprocess.run(
+        ["bash", "-c", re.sub(r"\$\{[a-z]+:.*?\}", "", text)],
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        check=True,
+        capture_output=True,
+    )
+
+    said = heard.read_text()
+    assert ["br-ex eth2", "br-ex eth3"] == re.findall(r"del-port (.*)", said)
+    assert ["br-ex lo -- set port lo external_ids:kolla-k8s=uplink"] == re.findall(r"add-port (.*)", said)

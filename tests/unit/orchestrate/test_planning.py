@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from kolla_k8s.errors import UserFilesError
 from kolla_k8s.model.node_parts import NodeParts
 from kolla_k8s.model.plan import Action, LeaveSpec
 from kolla_k8s.orchestrate.plan import Wanted, build_plan, build_removal, build_roll, input_digest, restarted
@@ -210,6 +211,21 @@ def test_only_named_services_are_removed(shipped):
 
     assert ["mariadb"] == [step.name for step in plan.steps]
     assert () == plan.steps[0].needs
+
+
+def test_data_that_others_stand_on_are_not_deleted(shipped):
+    """
+    Keystone would come up against an empty MariaDB, whose bootstrap is recorded as done; with it gone nobody minds.
+    """
+    there = released(wanted_of(shipped), "keystone", "mariadb", "memcached")
+
+    with pytest.raises(UserFilesError, match=r"--delete-data: keystone would stay, and without .*; name them, too"):
+        build_removal(wanted_of(shipped, "mariadb"), there, with_data=True)
+    both = build_removal(wanted_of(shipped, "mariadb", "keystone"), there, with_data=True)
+    user = build_removal(wanted_of(shipped, "keystone"), there, with_data=True)
+
+    assert ["keystone", "mariadb"] == [step.name for step in both.steps]
+    assert ["keystone"] == [step.name for step in user.steps]
 
 
 def test_service_that_is_disabled_by_now_can_be_removed(shipped):
