@@ -13,7 +13,7 @@ from kolla_k8s.compile.values import values_schema
 from kolla_k8s.errors import OutsideError, Problem, UserFilesError
 from kolla_k8s.model.catalog import Catalog, is_control
 from kolla_k8s.model.choices import choose, options_of_nodes
-from kolla_k8s.model.placeholders import placeholders
+from kolla_k8s.model.placeholders import OF_MEMBERS, placeholders
 from kolla_k8s.model.service import Service
 from kolla_k8s.orchestrate.plan import Wanted
 from kolla_k8s.site.load import LoadedSite, check_site, read_site
@@ -98,10 +98,13 @@ def with_charts(cloud: Cloud) -> Cloud:
 
 
 def filled_in(service: Service) -> set[tuple[str, str]]:
-    """Word and argument of every placeholder that pods of a service can fill in, for their files name it."""
+    """Word and argument of every placeholder that pods of a service can fill in, for their files name it.
+
+    How many members a service has only charts know, so those that list them are not among these.
+    """
     files = service.spec.config.values()
     texts = [[file.content, [variant.content for variant in file.variants.values()]] for file in files]
-    return {(found.word, found.argument) for found in placeholders(texts)}
+    return {(found.word, found.argument) for found in placeholders(texts) if found.word not in OF_MEMBERS}
 
 
 def _chart(charts: str | None, name: str, catalog: Catalog) -> Path | str:

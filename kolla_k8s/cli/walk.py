@@ -50,12 +50,14 @@ class Guest:
 
 def _content(path: Path) -> str:
     try:
-        if path.stat().st_size > UPLOAD_MIB << 20:
-            way_out = "upload it with `openstack image create`, and name it by --image-name"
-            raise UserFilesError([Problem(str(path), "", f"has more than {UPLOAD_MIB} MiB", way_out)])
-        return base64.b64encode(path.read_bytes()).decode()
+        is_too_large = path.stat().st_size > UPLOAD_MIB << 20
+        content = b"" if is_too_large else path.read_bytes()
     except OSError as error:
         raise UserFilesError([Problem(str(path), "", f"cannot be read: {error.strerror}", "name a file")]) from None
+    if is_too_large:
+        way_out = "upload it with `openstack image create`, and name it by --image-name"
+        raise UserFilesError([Problem(str(path), "", f"has more than {UPLOAD_MIB} MiB", way_out)])
+    return base64.b64encode(content).decode()
 
 
 async def walk(source: Source, target: Target, guest: Guest, output: str, patience_s: float, *, keep: bool) -> None:

@@ -79,7 +79,7 @@ def render_chart(catalog: Catalog, name: str) -> Chart:
         "templates/_helpers.tpl": _helpers(catalog, service, pod, has_programs=bool(programs)),
         "values.yaml": _values(catalog, service),
         "values.schema.json": _json(values_schema(catalog, service)),
-        **{f"files/{pod}.json": _json(told) for pod, told in podfiles.items()},
+        **{f"files/{key}.json": _json(told) for key, told in podfiles.items()},
         **{f"files/{program}": _program(program) for program in programs},
         **_objects(catalog, service, items),
     }
@@ -181,7 +181,6 @@ def _helpers(catalog: Catalog, service: Service, pod: dict[str, Any] | None, *, 
         "has_claims": any(v.persistent for w in service.spec.workloads.values() for v in w.volumes.values()),
         "has_programs": has_programs,
         "uses_api": bool(service.spec.bootstrap or service.spec.periodic or has_agents(service)),
-        "counts_itself": _counts_itself(service),
         "of_members": "|".join(OF_MEMBERS),
         "waits_by_option": bool(service.spec.needs.when),
         "uses_options": bool(arguments(_texts(service), "option")) or _chooses_steps(service),
@@ -198,14 +197,6 @@ def _helpers(catalog: Catalog, service: Service, pod: dict[str, Any] | None, *, 
 
 def _chooses_steps(service: Service) -> bool:
     return service.spec.bootstrap is not None and any(step.when for step in service.spec.bootstrap.steps.values())
-
-
-def _counts_itself(service: Service) -> bool:
-    """Whether pods are told how many members their own service has, and so roll when that changes.
-
-    Agents and start scripts ask instead, and a cluster that grows or shrinks must not be restarted for it.
-    """
-    return service.name in arguments(_texts(service), *OF_MEMBERS)
 
 
 def _texts(service: Service) -> list[Any]:

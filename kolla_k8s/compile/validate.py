@@ -20,11 +20,11 @@ from kolla_k8s.errors import Problem, UserFilesError
 from kolla_k8s.model.catalog import Catalog
 from kolla_k8s.model.choices import conditions
 from kolla_k8s.model.exposed import node_port
-from kolla_k8s.model.service import Plane, Rotate, SecretKind
+from kolla_k8s.model.service import Oslo, Plane, Rotate, SecretKind
 from kolla_k8s.model.workload import Container, Kind, Privilege, Volume, Workload
 from kolla_k8s.suggest import did_you_mean
 
-OWN_PODS = frozenset({"bootstrap", "programs"})
+OWN_PODS = frozenset({"bootstrap", "bootstrap-record", "programs"})
 
 
 def validate(definitions: Mapping[str, Definition], catalog: Catalog) -> None:
@@ -272,9 +272,10 @@ def _listed_options(room: Room) -> Iterator[Problem]:
     for file, known in room.catalog.known_options(room.service.name).items():
         details = room.service.spec.config[file]
         path = ("spec", "config", file, "oslo")
-        for section, listed in known.like.items():
+        oslo = details.oslo or Oslo()
+        for section, listed in oslo.like.items():
             yield from room.unknown((*path, "like", section), "section", listed, known.sections)
-        for option, listed in known.named_by.items():
+        for option, listed in oslo.named_by.items():
             yield from room.unknown((*path, "named-by", option), "section", listed, {*known.sections, "*"})
         contents = [("content", details.content), ("json-logs", details.json_logs)]
         contents += [(f"variants.{n}.content", variant.content) for n, variant in details.variants.items()]

@@ -66,13 +66,14 @@ class Catalog:
 
     def known_options(self, name: str) -> dict[str, Known]:
         """What each file of a service may say, for those files whose options are listed."""
-        files = self.services[name].spec.config.items()
-        asked = {file: details.oslo for file, details in files if details.oslo}
-        return {
-            file: Known(self.options[oslo.options], oslo.like, oslo.named_by)
-            for file, oslo in asked.items()
-            if oslo.options and oslo.options in self.options
-        }
+        found: dict[str, Known] = {}
+        for file, details in self.services[name].spec.config.items():
+            oslo = details.oslo
+            if oslo and oslo.options and oslo.options in self.options:
+                variants = [variant.content for variant in details.variants.values()]
+                known = Known(self.options[oslo.options], oslo.like, oslo.named_by)
+                found[file] = known.naming(details.content, *variants)
+        return found
 
     def messaging(self, argument: str, of: Service) -> MessagingLogin | None:
         """Messaging user that a placeholder means: ``user`` of this service, or ``service/user`` of another."""

@@ -6,7 +6,7 @@ An option that oslo.config does not know is read by nobody: a misspelt one is si
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 Lists = Mapping[str, Mapping[str, Sequence[str]]]
@@ -32,6 +32,7 @@ LOGIN = frozenset(
         "project_name",
         "region_name",
         "system_scope",
+        "token",
         "trust_id",
         "user_domain_id",
         "user_domain_name",
@@ -60,30 +61,33 @@ class Known:
 
     def unknown(self, content: Any) -> Iterator[tuple[str, str, Sequence[str]]]:
         """``(section, option, names that would do)`` for all that nobody reads; no option when the section is it."""
-        if not isinstance(content, Mapping):
-            return
-        like: Mapping[str, str] = {**self.like, **dict(self._named(content))}
-        for section, options in content.items():
+        for section, options in content.items() if isinstance(content, Mapping) else ():
             if not isinstance(options, Mapping):
                 continue
-            listed = self.sections.get(like.get(section, section))
+            listed = self.sections.get(self.like.get(section, section))
             if listed is None:
-                yield section, "", sorted({*self.sections, *like})
+                yield section, "", sorted({*self.sections, *self.like})
                 continue
             known = {*listed, *(LOGIN if {"auth_type", "auth_url"} & set(listed) else ())}
             for option in options:
                 if option not in known:
                     yield section, option, sorted(known)
 
-    def _named(self, content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """Sections that options of this content name, and whose options they take."""
-        for option, listed in self.named_by.items():
+    def naming(self, *contents: Any) -> Known:
+        """The same, with the sections that options of these contents name."""
+        found = {name: whose for content in contents for name, whose in self._named(content)}
+        return replace(self, like={**found, **self.like}) if found else self
+
+    def _named(self, content: Any) -> Iterator[tuple[str, str]]:
+        """Sections that options of a content name, and whose options they take; what the list holds is itself."""
+        for option, listed in self.named_by.items() if isinstance(content, Mapping) else ():
             section, _, key = option.partition("/")
             options = content.get(section)
             for item in _items(options.get(key)) if isinstance(options, Mapping) else ():
                 name, _, kind = item.partition(":")
                 whose = kind if listed == "*" else listed
-                yield name, self.like.get(whose, whose)
+                if name and name not in self.sections:
+                    yield name, self.like.get(whose, whose)
 
 
 def _items(value: Any) -> list[str]:

@@ -16,7 +16,7 @@ from kolla_k8s.model.site import Site
 from kolla_k8s.site.merge import Layers
 from kolla_k8s.site.nodes import node_problems
 from kolla_k8s.site.options import set_document
-from kolla_k8s.site.problems import Charts, place_of, schema_problems, unknown_in_variants, unknown_options
+from kolla_k8s.site.problems import Charts, naming, place_of, schema_problems, unknown_in_variants, unknown_options
 from kolla_k8s.suggest import did_you_mean
 from kolla_k8s.yamlio import Document, Keys, in_our_words, load, spell
 
@@ -187,7 +187,7 @@ def _service_problems(services: Mapping[str, Any], layers: Layers, charts: Chart
                 "write one of them",
             )
         yield from schema_problems(layers, path, knobs, schemas[name])
-        files = charts.options.get(name, {})
+        files = naming(charts.options.get(name, {}), knobs)
         yield from unknown_options(layers, (*path, "config"), knobs.get("config"), files)
         yield from unknown_in_variants(layers, (*path, "variants"), knobs.get("variants"), files)
 

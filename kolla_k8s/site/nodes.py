@@ -16,7 +16,7 @@ from kolla_k8s.model.node_parts import MOST_BYTES, NodeParts, node_parts
 from kolla_k8s.model.placeholders import placeholders
 from kolla_k8s.model.site import Match, Site
 from kolla_k8s.site.merge import Layers, leaves
-from kolla_k8s.site.problems import Charts, place_of, schema_problems, unknown_options
+from kolla_k8s.site.problems import Charts, naming, place_of, schema_problems, unknown_options
 from kolla_k8s.suggest import did_you_mean
 from kolla_k8s.yamlio import Keys, spell
 
@@ -41,7 +41,9 @@ def node_problems(layers: Layers, charts: Charts) -> Iterator[Problem]:
                 yield Problem(place_of(layers, path), spell(path), "has no configuration", "leave it out")
             elif isinstance(said.get("config"), dict):
                 yield from schema_problems(layers, here, said["config"], schema)
-                yield from unknown_options(layers, here, said["config"], charts.options.get(service, {}))
+                of_all = dict(_maps(layers.data.get("services"))).get(service)
+                files = naming(charts.options.get(service, {}), of_all, said)
+                yield from unknown_options(layers, here, said["config"], files)
                 yield from _unfilled(layers, here, said["config"], charts.on_nodes[service])
             if isinstance(said.get("options"), dict):
                 yield from _option_problems(layers, (*path, "options"), said["options"], charts)

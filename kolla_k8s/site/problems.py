@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,6 +31,23 @@ class Charts:
     options: Mapping[str, Mapping[str, Known]] = field(default_factory=dict)
     on_nodes: Mapping[str, AbstractSet[tuple[str, str]]] = field(default_factory=dict)
     by_node: Mapping[str, AbstractSet[str]] = field(default_factory=dict)
+
+
+def naming(files: Mapping[str, Known], *said: Any) -> dict[str, Known]:
+    """Give what files may say, with the sections that these knobs of a service name in them."""
+    contents = [(one.get("config"), one.get("variants")) for one in said if isinstance(one, dict)]
+    return {
+        file: known.naming(*(content for config, variants in contents for content in _contents(file, config, variants)))
+        for file, known in files.items()
+    }
+
+
+def _contents(file: str, config: Any, variants: Any) -> Iterator[Any]:
+    if isinstance(config, dict):
+        yield config.get(file)
+    of_file = variants.get(file) if isinstance(variants, dict) else None
+    for variant in of_file.values() if isinstance(of_file, dict) else ():
+        yield variant.get("content") if isinstance(variant, dict) else None
 
 
 def unknown_options(layers: Layers, path: Keys, config: Any, files: Mapping[str, Known]) -> Iterable[Problem]:

@@ -399,7 +399,7 @@ def test_logs_are_json_where_the_site_wants_it(name, file, path, value):
     By one value for all charts; without it nothing of it is in the pods' files.
     """
 
-    def contents(*options):
+    def told(*options):
         for pod in pod_files(objects(name, *options)).values():
             about = pod.get("files", {}).get(file)
             if about and about.get("sections", path)[0] == path[0]:
@@ -411,8 +411,8 @@ def test_logs_are_json_where_the_site_wants_it(name, file, path, value):
             content = content.get(key) or {}
         return content
 
-    assert {True} == {value == found(content) for content in contents("--set", "global.logs.format=json")}
-    assert {True} == {{} == found(content) for content in contents()}
+    assert {True} == {value == found(content) for content in told("--set", "global.logs.format=json")}
+    assert {True} == {{} == found(content) for content in told()}
 
 
 @pytest.mark.parametrize("count", [1, 3])

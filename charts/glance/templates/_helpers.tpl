@@ -18,7 +18,7 @@
 {{/*
 The file that tells a pod about itself: its static part, and what only values know. Of its files, defaults come first,
 then variants and the form of logs, and the site's own words last. It counts members only of what its files list one by
-one, so that no other pod restarts when a service grows.
+one, so that no other pod restarts when a service grows; agents and start scripts ask instead.
 */}}
 {{- define "glance.podFile" -}}
 {{- include "glance.once" (dict "root" .root "template" "glance.newPodFile" "key" (print .pod "/" .each) "with" .) -}}
@@ -64,7 +64,7 @@ one, so that no other pod restarts when a service grows.
 {{- with .each -}}{{- $_ := set $pod "each" . -}}{{- end -}}
 {{- $said := toJson $pod -}}
 {{- $members := dict -}}
-{{- range $name, $host := omit $pod.hosts "glance" -}}
+{{- range $name, $host := $pod.hosts -}}
 {{- $isNamed := regexMatch (printf "\\$\\{(members|hosts|addresses|count):%s[}|]" $name) $said -}}
 {{- if or $isNamed (and (eq $name "rabbitmq") $pod.transports) -}}
 {{- with index $root.Values.global.members $name -}}{{- $_ := set $members $name . -}}{{- end -}}
@@ -212,6 +212,10 @@ needs.kolla-k8s.io/glance: 'true'
 
 {{/* The bootstrap Job's pod; its digest names the Job and is what pods wait for. */}}
 {{- define "glance.bootstrapPod" -}}
+{{- include "glance.once" (dict "root" . "template" "glance.newBootstrapPod" "key" "" "with" .) -}}
+{{- end -}}
+
+{{- define "glance.newBootstrapPod" -}}
 automountServiceAccountToken: false
 enableServiceLinks: false
 imagePullSecrets: {{- toYaml .Values.global.images.pullSecrets | nindent 2 }}
@@ -799,6 +803,6 @@ volumes:
 {{- end -}}
 
 {{- define "glance.bootstrapDigest" -}}
-{{- include "glance.once" (dict "root" . "template" "glance.bootstrapPod" "key" "" "with" .) | sha256sum | trunc 10 -}}
+{{- include "glance.bootstrapPod" . | sha256sum | trunc 10 -}}
 {{- end -}}
 

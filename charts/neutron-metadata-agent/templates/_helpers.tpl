@@ -18,7 +18,7 @@
 {{/*
 The file that tells a pod about itself: its static part, and what only values know. Of its files, defaults come first,
 then variants and the form of logs, and the site's own words last. It counts members only of what its files list one by
-one, so that no other pod restarts when a service grows.
+one, so that no other pod restarts when a service grows; agents and start scripts ask instead.
 */}}
 {{- define "neutron-metadata-agent.podFile" -}}
 {{- include "neutron-metadata-agent.once" (dict "root" .root "template" "neutron-metadata-agent.newPodFile" "key" (print .pod "/" .each) "with" .) -}}
@@ -64,7 +64,7 @@ one, so that no other pod restarts when a service grows.
 {{- with .each -}}{{- $_ := set $pod "each" . -}}{{- end -}}
 {{- $said := toJson $pod -}}
 {{- $members := dict -}}
-{{- range $name, $host := omit $pod.hosts "neutron-metadata-agent" -}}
+{{- range $name, $host := $pod.hosts -}}
 {{- $isNamed := regexMatch (printf "\\$\\{(members|hosts|addresses|count):%s[}|]" $name) $said -}}
 {{- if or $isNamed (and (eq $name "rabbitmq") $pod.transports) -}}
 {{- with index $root.Values.global.members $name -}}{{- $_ := set $members $name . -}}{{- end -}}

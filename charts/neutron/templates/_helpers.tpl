@@ -18,7 +18,7 @@
 {{/*
 The file that tells a pod about itself: its static part, and what only values know. Of its files, defaults come first,
 then variants and the form of logs, and the site's own words last. It counts members only of what its files list one by
-one, so that no other pod restarts when a service grows.
+one, so that no other pod restarts when a service grows; agents and start scripts ask instead.
 */}}
 {{- define "neutron.podFile" -}}
 {{- include "neutron.once" (dict "root" .root "template" "neutron.newPodFile" "key" (print .pod "/" .each) "with" .) -}}
@@ -75,7 +75,7 @@ one, so that no other pod restarts when a service grows.
 {{- $_ := set $pod "options" $options -}}
 {{- $said := toJson $pod -}}
 {{- $members := dict -}}
-{{- range $name, $host := omit $pod.hosts "neutron" -}}
+{{- range $name, $host := $pod.hosts -}}
 {{- $isNamed := regexMatch (printf "\\$\\{(members|hosts|addresses|count):%s[}|]" $name) $said -}}
 {{- if or $isNamed (and (eq $name "rabbitmq") $pod.transports) -}}
 {{- with index $root.Values.global.members $name -}}{{- $_ := set $members $name . -}}{{- end -}}
@@ -207,6 +207,10 @@ needs.kolla-k8s.io/neutron: 'true'
 
 {{/* The bootstrap Job's pod; its digest names the Job and is what pods wait for. */}}
 {{- define "neutron.bootstrapPod" -}}
+{{- include "neutron.once" (dict "root" . "template" "neutron.newBootstrapPod" "key" "" "with" .) -}}
+{{- end -}}
+
+{{- define "neutron.newBootstrapPod" -}}
 automountServiceAccountToken: false
 enableServiceLinks: false
 imagePullSecrets: {{- toYaml .Values.global.images.pullSecrets | nindent 2 }}
@@ -769,6 +773,6 @@ volumes:
 {{- end -}}
 
 {{- define "neutron.bootstrapDigest" -}}
-{{- include "neutron.once" (dict "root" . "template" "neutron.bootstrapPod" "key" "" "with" .) | sha256sum | trunc 10 -}}
+{{- include "neutron.bootstrapPod" . | sha256sum | trunc 10 -}}
 {{- end -}}
 

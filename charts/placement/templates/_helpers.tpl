@@ -18,7 +18,7 @@
 {{/*
 The file that tells a pod about itself: its static part, and what only values know. Of its files, defaults come first,
 then variants and the form of logs, and the site's own words last. It counts members only of what its files list one by
-one, so that no other pod restarts when a service grows.
+one, so that no other pod restarts when a service grows; agents and start scripts ask instead.
 */}}
 {{- define "placement.podFile" -}}
 {{- include "placement.once" (dict "root" .root "template" "placement.newPodFile" "key" (print .pod "/" .each) "with" .) -}}
@@ -64,7 +64,7 @@ one, so that no other pod restarts when a service grows.
 {{- with .each -}}{{- $_ := set $pod "each" . -}}{{- end -}}
 {{- $said := toJson $pod -}}
 {{- $members := dict -}}
-{{- range $name, $host := omit $pod.hosts "placement" -}}
+{{- range $name, $host := $pod.hosts -}}
 {{- $isNamed := regexMatch (printf "\\$\\{(members|hosts|addresses|count):%s[}|]" $name) $said -}}
 {{- if or $isNamed (and (eq $name "rabbitmq") $pod.transports) -}}
 {{- with index $root.Values.global.members $name -}}{{- $_ := set $members $name . -}}{{- end -}}
@@ -192,6 +192,10 @@ needs.kolla-k8s.io/placement: 'true'
 
 {{/* The bootstrap Job's pod; its digest names the Job and is what pods wait for. */}}
 {{- define "placement.bootstrapPod" -}}
+{{- include "placement.once" (dict "root" . "template" "placement.newBootstrapPod" "key" "" "with" .) -}}
+{{- end -}}
+
+{{- define "placement.newBootstrapPod" -}}
 automountServiceAccountToken: false
 enableServiceLinks: false
 imagePullSecrets: {{- toYaml .Values.global.images.pullSecrets | nindent 2 }}
@@ -661,6 +665,6 @@ volumes:
 {{- end -}}
 
 {{- define "placement.bootstrapDigest" -}}
-{{- include "placement.once" (dict "root" . "template" "placement.bootstrapPod" "key" "" "with" .) | sha256sum | trunc 10 -}}
+{{- include "placement.bootstrapPod" . | sha256sum | trunc 10 -}}
 {{- end -}}
 

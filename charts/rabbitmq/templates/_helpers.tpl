@@ -18,7 +18,7 @@
 {{/*
 The file that tells a pod about itself: its static part, and what only values know. Of its files, defaults come first,
 then variants and the form of logs, and the site's own words last. It counts members only of what its files list one by
-one, so that no other pod restarts when a service grows.
+one, so that no other pod restarts when a service grows; agents and start scripts ask instead.
 */}}
 {{- define "rabbitmq.podFile" -}}
 {{- include "rabbitmq.once" (dict "root" .root "template" "rabbitmq.newPodFile" "key" (print .pod "/" .each) "with" .) -}}
