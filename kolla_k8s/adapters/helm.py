@@ -31,7 +31,8 @@ from kolla_k8s.yamlio import manifest
 
 __all__ = ["HelmError", "HelmProgram", "Runner", "default_home"]
 
-GRACE_S = 10.0
+GRACE_S = 5.0
+"""Time to end in, well within what a hold in doubt has left before another may have the cloud."""
 LIMIT_S = 180.0
 OLDEST = {3: (3, 20, 2), 4: (4, 1, 4)}
 HISTORY = 10

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from kolla_k8s.errors import OutsideError
-from kolla_k8s.orchestrate.kinds import CONFIG_MAP
+from kolla_k8s.orchestrate.gate import is_ready
+from kolla_k8s.orchestrate.kinds import CONFIG_MAP, POD
 from kolla_k8s.ports import Cluster
 
 FORCE = "force-from"
@@ -54,12 +55,23 @@ def _flaw(said: Mapping[str, Any]) -> str:
     return "cut short by a state transfer" if said.get("readable", True) else "cannot read its data, see its log"
 
 
+async def _ready(cluster: Cluster, namespace: str, pods: str) -> list[str]:
+    """Members that are synced in a primary component, as their own probe says."""
+    found = [pod for pod in await cluster.list(POD, namespace) if is_ready(pod)]
+    owners = {pod["metadata"]["name"]: pod["metadata"].get("ownerReferences") or () for pod in found}
+    return sorted(name for name, owned in owners.items() if any(owner["name"] == pods for owner in owned))
+
+
 async def force_from(cluster: Cluster, namespace: str, pods: str, pod: str) -> None:
     """Let one stopped member start the cluster from its own data.
 
     Raises:
-        OutsideError: When that member has no report, for it runs or is not there, or nothing to start from.
+        OutsideError: When the cluster serves, with other members; when that member has no report, for it runs or is not
+            there, or nothing to start from.
     """
+    if serving := await _ready(cluster, namespace, pods):
+        fact = f"serves, and with {pod} there would be two clusters"
+        raise OutsideError(f"Pod {serving[0]}", fact, f"{pod} joins it by itself; see `kolla-k8s why`")
     known = {report.pod: report for report in await reports(cluster, namespace, pods)}
     if pod not in known or known[pod].flaw:
         fit = ", ".join(name for name, report in known.items() if not report.flaw) or "none yet"

@@ -83,7 +83,7 @@ class Point:
 class Outcome:
     """What became of a point: ``problems`` is empty when all is well.
 
-    After its last answer helm may have ended before it could be killed; then ``killed`` is 0.
+    After its last answer helm may have ended before it could be killed; then ``killed`` is 0. Before it, it waits.
     """
 
     point: str
@@ -113,6 +113,8 @@ async def try_point(made: World, point: Point, golden: Golden) -> Outcome:
             if is_here and not outcome.request:
                 outcome.request = f"{asked.verb} {asked.resource} {asked.name}".rstrip()
                 outcome.killed = _kill(point.victim, cloud, run)
+                if moment is Moment.BEFORE and not outcome.killed:
+                    outcome.problems.append("who waited for the answer was not found")
 
         cloud.proxy.hook = kill
         first = await ended(run)

@@ -123,10 +123,9 @@ async def _stopped(made: World, golden: Golden) -> dict[str, Any]:
         run = await cloud.start(kubeconfig=proxy.kubeconfig)
         await is_stopped.wait()
         began_s = time.monotonic()
-        taken_s, refusals_s, problems = await _taken_over(cloud, run.pid)
+        (taken_s, before), refusals_s, problems = await _taken_over(made, cloud, run.pid)
         while time.monotonic() - began_s < STOPPED_S:
             await cloud.install()
-        before = len(writes(made, cloud.name, "stopped"))
         run.send_signal(signal.SIGCONT)
         end = await ended(run)
         after = len(writes(made, cloud.name, "stopped"))
@@ -135,13 +134,18 @@ async def _stopped(made: World, golden: Golden) -> dict[str, Any]:
     return note("stopped", {}, problems, code=end.code, writes_afterwards=after - before, **facts)
 
 
-async def _taken_over(cloud: Cloud, pid: int) -> tuple[float, list[float], list[str]]:
-    """Repeat the command until it is not refused: when it took the Lease, how long refusals took, what was wrong."""
-    taken_s: list[float] = []
+async def _taken_over(made: World, cloud: Cloud, pid: int) -> tuple[tuple[float, int], list[float], list[str]]:
+    """Repeat the command until it is not refused.
+
+    Returns:
+        When it took the Lease and how often the stopped run and its helm had written by then; how long refusals took;
+        what was wrong.
+    """
+    taken: list[tuple[float, int]] = []
 
     async def see(moment: Moment, asked: Asked) -> None:
         if moment is Moment.BEFORE and (asked.verb, asked.resource) == ("update", "leases"):
-            taken_s.append(time.monotonic())
+            taken.append((time.monotonic(), len(writes(made, cloud.name, "stopped"))))
 
     cloud.proxy.hook = see
     refusals_s, problems = [0.0], []
@@ -152,4 +156,4 @@ async def _taken_over(cloud: Cloud, pid: int) -> tuple[float, list[float], list[
         began_s = time.monotonic()
     if done.code:
         problems.append(f"exit {done.code}: {done.stderr.strip()}")
-    return taken_s[0], refusals_s, problems
+    return taken[0], refusals_s, problems

@@ -170,11 +170,13 @@ class Components(Repeated):
 
     Attributes:
         split: Looks at which two members were primary in components that had nobody in common.
+        heard: How many looks found a primary component.
     """
 
     def __init__(self, members: Members) -> None:
         super().__init__(0.3)
         self.split: list[list[dict[str, Any]]] = []
+        self.heard = 0
         api = members.api  # a connection is nothing that threads can share
         own = replace(members.sandbox, api=Api(members.sandbox.at.pki, "system", *api.address))
         self._members = Members(own, members.service)
@@ -187,5 +189,6 @@ class Components(Repeated):
             done = subprocess.run([*self._command, *addresses], capture_output=True, text=True, check=True)
             said = json.loads(done.stdout)
             seen = [set(filter(None, one["sees"])) for one in said if one["primary"]]
+            self.heard += any(seen)
             if any(not one & other for one in seen for other in seen if one and other):
                 self.split.append(said)

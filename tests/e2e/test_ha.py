@@ -185,7 +185,7 @@ def ha(sandbox, first_install):  # noqa: ARG001 - it must have happened
     with Components(galera) as components:
         yield report, galera, broker
     assert [] == components.split
-    assert components.looks > 10
+    assert components.heard > 10
     for name in ("writer", "publisher"):
         sandbox.api.ask("DELETE", f"{SPACE}/pods/{name}")
     sandbox.install()
@@ -316,6 +316,27 @@ def test_member_killed_costs_no_message(ha):
     Two of three go on.
     """
     ha[2].serves_again(ha[2].kill("rabbitmq-1"))
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_member_that_lost_its_volume_gets_all_from_the_others(ha, number):
+    """
+    Also the first one, which begins a new cluster when it is alone: one cluster of three is what gates see afterwards.
+    """
+    _, galera, broker = ha
+    gone = []
+    for members in (galera, broker):
+        pod = f"{members.service}-{number}"
+        members.api.ask("DELETE", f"{SPACE}/persistentvolumeclaims/data-{pod}")
+        gone.append(members.delete(pod))
+
+    galera.serves_again(gone[0])
+    broker.serves_again(gone[1])
+    report = galera.sandbox.install(*HA, "rabbitmq", "mariadb")
+
+    gates = {name: "; ".join(step["gates"].values()) for name, step in steps_of(report).items()}
+    assert "3 nodes without alarm" in gates["rabbitmq"]
+    assert "from each of 3 members of one cluster" in gates["mariadb"]
 
 
 def test_changed_option_rolls_one_member_after_the_other_and_the_writer_last(ha):

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from kolla_k8s.errors import OutsideError
-from kolla_k8s.orchestrate.kinds import CONFIG_MAP
+from kolla_k8s.orchestrate.kinds import CONFIG_MAP, POD
 from kolla_k8s.orchestrate.recover import Report, force_from, reports
 from tests.fake_cluster import FakeCluster
 from tests.unit.orchestrate.virtual import run
@@ -70,6 +70,21 @@ def test_member_without_whole_data_is_refused(cluster, pod, why):
     """
     with pytest.raises(OutsideError, match=re.escape(f"Pod {pod}: {why}; name one of: mariadb-0")):
         run(force_from(cluster, "openstack", "mariadb", pod))
+
+
+def test_member_is_not_started_beside_a_cluster_that_serves(cluster):
+    """
+    Whose members it may not see: each would take writes of its own.
+    """
+    about = {"name": "mariadb-2", "ownerReferences": [{"kind": "StatefulSet", "name": "mariadb"}]}
+    ready = [{"type": "Ready", "status": "True"}]
+    cluster.put(POD, {"metadata": about, "status": {"phase": "Running", "conditions": ready}}, "openstack")
+    other = {"name": "nova-0", "ownerReferences": [{"kind": "StatefulSet", "name": "nova"}]}
+    cluster.put(POD, {"metadata": other, "status": {"phase": "Running", "conditions": ready}}, "openstack")
+
+    with pytest.raises(OutsideError, match="Pod mariadb-2: serves, and with mariadb-0 there would be two clusters"):
+        run(force_from(cluster, "openstack", "mariadb", "mariadb-0"))
+    assert "force-from" not in cluster.peek(CONFIG_MAP, "mariadb-members", "openstack")["data"]
 
 
 def test_service_that_is_not_installed_is_said(cluster):
