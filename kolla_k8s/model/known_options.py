@@ -17,7 +17,6 @@ LOGIN = frozenset(
         "application_credential_id",
         "application_credential_name",
         "application_credential_secret",
-        "auth_section",
         "auth_type",
         "auth_url",
         "default_domain_id",
