@@ -63,7 +63,7 @@ def build_removal(wanted: Wanted, releases: Mapping[str, Release], *, with_data:
     named = set(wanted.services) or set(wanted.catalog.services)
     names = sorted(named & set(releases))
     stay = sorted(set(releases) & set(wanted.catalog.services) - named)
-    stranded = [name for name in stay if named & set(wanted.catalog[name].spec.needs.start)]
+    stranded = [name for name in stay if named & set(_needs(wanted, name))]
     if with_data and stranded:
         fact = f"{', '.join(stranded)} would stay, and without these data no longer work"
         raise UserFilesError([Problem("--delete-data", "", fact, "name them, too, or leave the data")])
@@ -118,6 +118,11 @@ def _gates(service: Service) -> tuple[GateSpec, ...]:
     )
 
 
+def _needs(wanted: Wanted, name: str) -> tuple[str, ...]:
+    """What a service needs to start, of what the site has."""
+    return tuple(need for need in wanted.catalog[name].spec.needs.start if need in wanted.values)
+
+
 def _step(wanted: Wanted, name: str, releases: Mapping[str, Release], named: Collection[str]) -> Step:
     service = wanted.catalog[name]
     request = _request(wanted, name)
@@ -127,9 +132,10 @@ def _step(wanted: Wanted, name: str, releases: Mapping[str, Release], named: Col
         action, reason = Action.CHECK, "only checked: not among the services named"
     elif name not in named and release is None:
         reason = "not installed, and needed"
-    needs = tuple(need for need in service.spec.needs.start if need in wanted.values)
     leaves = tuple(_leaves(service, request.values))
-    return Step(name, action, reason, needs, request, _gates(service), leaves, wanted.node_parts.get(name))
+    return Step(
+        name, action, reason, _needs(wanted, name), request, _gates(service), leaves, wanted.node_parts.get(name)
+    )
 
 
 def _leaves(service: Service, values: Mapping[str, Any]) -> Iterator[LeaveSpec]:

@@ -12,30 +12,36 @@ FACTS = {"option:gateway": "true", "option:bridge-ports": "", "host:ovn/sb|ip": 
 SWITCH = """
 echo "$@" >>{heard}
 case "$*" in
-*find\\ port*) printf 'eth1\\n\\neth2\\n\\neth3\\n' ;;
+*find\\ port*) printf '%s\\n\\n' {ports} ;;
 *port-to-br*) echo br-ex ;;
 esac
 """
+
+
+def heard_of(folder, script, ports=""):
+    """What a switch with these ports of ours, each in br-ex, hears from a script."""
+    heard = folder / "heard"
+    heard.unlink(missing_ok=True)
+    switch = SWITCH.format(heard=heard, ports=ports)
+    for name, does in {"ovs-vsctl": switch, "ovn-controller": "", "neutron-openvswitch-agent": ""}.items():
+        (folder / name).write_text(f"#!/bin/bash\n{does}\n")
+        (folder / name).chmod(0o755)
+    path = f"{folder}:{os.environ['PATH']}"
+    subprocess.run(["bash", "-c", script], env={"PATH": path}, check=True, capture_output=True)
+    return heard.read_text()
 
 
 @pytest.fixture
 def told(shipped, tmp_path):
     """Run the script on a node with these mappings; gives external ids that were set."""
     script = shipped["ovn-controller"].spec.config["chassis.sh"].content
-    heard = tmp_path / "heard"
-    for name, does in {"ovs-vsctl": f'echo "$@" >>{heard}', "ovn-controller": "exit 0"}.items():
-        (tmp_path / name).write_text(f"#!/bin/bash\n{does}\n")
-        (tmp_path / name).chmod(0o755)
 
     def run(node, mappings, tunnel="192.0.2.1"):
-        heard.unlink(missing_ok=True)
         facts = {**FACTS, "node:name": node, "option:bridge-mappings": mappings, "option:tunnel-address": tunnel}
         text = script
         for fact, value in facts.items():
             text = text.replace(f"${{{fact}}}", value)
-        path = f"{tmp_path}:{os.environ['PATH']}"
-        subprocess.run(["bash", "-c", text], env={"PATH": path}, check=True, capture_output=True)
-        return dict(re.findall(r'set Open_vSwitch . external_ids:([a-z-]+)="(.*)"', heard.read_text()))
+        return dict(re.findall(r'set Open_vSwitch . external_ids:([a-z-]+)="(.*)"', heard_of(tmp_path, text)))
 
     return run
 
@@ -72,21 +78,10 @@ def test_interface_that_is_no_longer_said_leaves_its_bridge(shipped, tmp_path, n
     Also one that is said for another bridge; those that others put in are not looked at.
     """
     service, _, file = name.partition("/")
-    heard = tmp_path / "heard"
-    programs = {"ovs-vsctl": SWITCH.format(heard=heard), "ovn-controller": "", "neutron-openvswitch-agent": ""}
-    for program, does in programs.items():
-        (tmp_path / program).write_text(f"#!/bin/bash\n{does}\n")
-        (tmp_path / program).chmod(0o755)
     text = shipped[service].spec.config[file].content.replace("/tmp/datapath.ini", str(tmp_path / "datapath.ini"))
     text = text.replace("${option:bridge-ports}", "br-ex:eth1,br-other:eth2,br-ex:lo")
 
-    subprocess.run(
-        ["bash", "-c", re.sub(r"\$\{[a-z]+:.*?\}", "", text)],
-        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
-        check=True,
-        capture_output=True,
-    )
+    said = heard_of(tmp_path, re.sub(r"\$\{[a-z]+:.*?\}", "", text), ports="eth1 eth2 eth3")
 
-    said = heard.read_text()
     assert ["br-ex eth2", "br-ex eth3"] == re.findall(r"del-port (.*)", said)
     assert ["br-ex lo -- set port lo external_ids:kolla-k8s=uplink"] == re.findall(r"add-port (.*)", said)

@@ -228,6 +228,16 @@ def test_data_that_others_stand_on_are_not_deleted(shipped):
     assert ["keystone"] == [step.name for step in user.steps]
 
 
+def test_data_of_a_service_that_the_site_has_no_more_are_deleted(shipped):
+    """
+    Neutron names OVN among its needs; where agents stand in its place nobody stands on its data.
+    """
+    wanted = wanted_of(shipped, "ovn", enabled=("neutron", "mariadb"))
+    there = released(wanted_of(shipped, enabled=("neutron", "ovn")), "neutron", "ovn")
+
+    assert ["ovn"] == [step.name for step in build_removal(wanted, there, with_data=True).steps]
+
+
 def test_service_that_is_disabled_by_now_can_be_removed(shipped):
     """
     It has no values any more; helm needs none.
