@@ -35,6 +35,8 @@ PACKAGES = [
 ]
 PAUSE = "docker.io/sandbox/pause:1"
 HOST_FOLDERS = "host-folders.json"
+ENOUGH_GIB = 14
+"""Free memory with which a whole cloud runs (it takes 11 GiB) and has its images in it, too."""
 NETWORKS_OF_AGENTS = ("qdhcp-", "qrouter-", "snat-", "fip-")
 """How Neutron's agents call the network namespaces that they share with the machine."""
 PROCESSES = ("kubelet", "kube-proxy", "containerd")
@@ -96,8 +98,17 @@ def start_containerd(at: Layout, processes: Processes) -> None:
     (hosts / "hosts.toml").write_text(
         f'server = "{address}"\n[host."{address}"]\n  capabilities = ["pull", "resolve"]\n'
     )
+    _keep_images_in_memory(at.state / "containerd")
     (at.state / "containerd.toml").write_text(_CONTAINERD.format(state=at.state, socket=at.containerd, pause=PAUSE))
     processes.start("containerd", ["containerd", "-c", str(at.state / "containerd.toml")], netns=at.netns)
+
+
+def _keep_images_in_memory(folder: Path) -> None:
+    """Unpack images into memory where there is plenty: it takes a third of the time, and nothing is to be deleted."""
+    folder.mkdir(exist_ok=True)
+    said = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    if not folder.is_mount() and int(said["MemAvailable"].split()[0]) >> 20 >= ENOUGH_GIB:
+        _run("mount", "-t", "tmpfs", f"kolla-k8s-{folder.parent.name}", str(folder))
 
 
 _CONTAINERD = """version = 2
@@ -115,6 +126,8 @@ state = "{state}/containerd-run"
     conf_dir = "{state}/cni"
   [plugins."io.containerd.grpc.v1.cri".registry]
     config_path = "{state}/certs.d"
+  [plugins."io.containerd.grpc.v1.cri".containerd]
+    discard_unpacked_layers = true
   [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
     runtime_type = "io.containerd.runc.v2"
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]

@@ -5,6 +5,9 @@ The Job is named by what it does; pods wait for that name's digest in the record
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import chain, groupby
 from typing import Any
 
 from kolla_k8s.compile.emit import Block, Go
@@ -38,8 +41,7 @@ from kolla_k8s.model.workload import Volume
 
 Pairs = list[tuple[str, str]]
 Objects = dict[str, tuple[dict[str, Any], str]]
-INIT = ["python3", f"{TOOLS}/init.py"]
-BOOTSTRAP = ["python3", f"{TOOLS}/bootstrap.py"]
+INIT, BOOTSTRAP, OWN = "init.py", "bootstrap.py", "steps"
 FACTS = {"facts": Volume(path="/run/kolla-k8s/facts", scratch="memory")}
 
 
@@ -73,10 +75,10 @@ def bootstrap_pod(catalog: Catalog, service: Service) -> dict[str, Any]:
         volumes={**bootstrap.volumes, **(FACTS if facts_of(service) else {})},
         needs_token=True,
     )
-    steps = _steps(plan)
-    init = [_prepare(plan, bootstrap), *steps[:-1]]
+    *first, last = _containers(plan)
+    init = [_prepare(plan, bootstrap, last["name"]), *first]
     more = {"restartPolicy": "Never", "serviceAccountName": service.name, "terminationGracePeriodSeconds": 5}
-    return pod_spec(plan, {"init": init, "main": [steps[-1]]}, **more)
+    return pod_spec(plan, {"init": init, "main": [last]}, **more)
 
 
 def _bootstrap(service: Service) -> Bootstrap:
@@ -106,19 +108,17 @@ def bootstrap_labels(catalog: Catalog, service: Service) -> dict[str, Any]:
     return labels(service, "bootstrap", [*catalog.needs(service.name), service.name])
 
 
-def _prepare(plan: PodPlan, bootstrap: Bootstrap) -> dict[str, Any]:
+def _prepare(plan: PodPlan, bootstrap: Bootstrap, main: str) -> dict[str, Any]:
     contents = [plan.service.spec.config[file] for file in bootstrap.config]
     pairs = secrets_named(plan.catalog, plan.service, [c.content for c in contents])
-    made = container("prepare", bootstrap.image, [*INIT, "prepare"], requests_and_limits(bootstrap.resources))
+    made = container(
+        "prepare", bootstrap.image, ["python3", f"{TOOLS}/{INIT}", "prepare"], requests_and_limits(bootstrap.resources)
+    )
     record = {"name": "BOOTSTRAP_RECORD", "value": f"{plan.service.name}-bootstrap"}
-    made["env"] = [*made["env"], record, *limit_env(_last(plan.service))]
+    made["env"] = [*made["env"], record, *limit_env(main)]
     tmp = {"name": "tmp", "mountPath": "/tmp"}  # noqa: S108 - in the container
     mounts = [*tool_mounts(), *plan.secret_mount("prepare", pairs), token_mount(), tmp]
     return {**made, "volumeMounts": mounts}
-
-
-def _last(service: Service) -> str:
-    return "identity" if _registers_after(service) else "record"
 
 
 def _registers_after(service: Service) -> bool:
@@ -126,37 +126,54 @@ def _registers_after(service: Service) -> bool:
     return registers(service) and "keystone" not in service.spec.needs.start
 
 
-def _steps(plan: PodPlan) -> list[dict[str, Any]]:
-    service = plan.service
-    podfile = bootstrap_podfile(plan.catalog, service)
-    made = []
-    if "databases" in podfile:
-        own = [(service.name, database_secret(service, name)) for name in service.spec.databases]
-        made.append(_step(plan, "databases", BOOTSTRAP, [("mariadb", "root-password"), *own]))
-    if "messaging" in podfile:
-        own = [(service.name, messaging_secret(service, name)) for name in service.spec.messaging]
-        made.append(_step(plan, "messaging", BOOTSTRAP, [("rabbitmq", "admin-password"), *own]))
-    named = {
-        name: _step(plan, name, [*INIT, "step"], secrets_named(plan.catalog, service, step["run"]))
-        for name, step in podfile["steps"].items()
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One step: the program that runs it, its name, the secrets it reads, whether it asks the API."""
+
+    program: str
+    name: str
+    secrets: Pairs
+    has_token: bool = False
+
+
+def _ordered(catalog: Catalog, service: Service) -> list[_Step]:
+    """All steps in order: accounts, the service's own, registration, its late ones, the record."""
+    podfile, steps = bootstrap_podfile(catalog, service), _bootstrap(service).steps
+    secrets: dict[str, Pairs] = {
+        "databases": [("mariadb", "root-password"), *_own(service, database_secret, service.spec.databases)],
+        "messaging": [("rabbitmq", "admin-password"), *_own(service, messaging_secret, service.spec.messaging)],
+        "identity": [("keystone", "admin-password"), *((service.name, key) for _, key in user_passwords(service))],
     }
-    late = [name for name, step in _bootstrap(service).steps.items() if step.late]
-    made += [step for name, step in named.items() if name not in late]
-    identity = [_identity(plan)] if "identity" in podfile else []
-    record = _step(plan, "record", BOOTSTRAP, [], has_token=True)
-    if _registers_after(service):
-        return [*made, record, *identity]
-    return [*made, *identity, *(named[name] for name in late), record]
+    *accounts, identity = ([_Step(BOOTSTRAP, name, secrets[name])] if name in podfile else [] for name in secrets)
+    own, late = list[_Step](), list[_Step]()
+    for name, step in podfile["steps"].items():
+        is_late = name in steps and steps[name].late
+        (late if is_late else own).append(_Step(INIT, name, secrets_named(catalog, service, step["run"])))
+    record = [_Step(BOOTSTRAP, "record", [], has_token=True)]
+    after = [*record, *identity] if _registers_after(service) else [*identity, *late, *record]
+    return [*chain.from_iterable(accounts), *own, *after]
 
 
-def _identity(plan: PodPlan) -> dict[str, Any]:
-    users = [(plan.service.name, password) for _, password in user_passwords(plan.service)]
-    return _step(plan, "identity", BOOTSTRAP, [("keystone", "admin-password"), *users])
+def _own(service: Service, secret: Callable[[Service, str], str], names: Iterable[str]) -> Pairs:
+    return [(service.name, secret(service, name)) for name in names]
 
 
-def _step(plan: PodPlan, name: str, command: list[str], pairs: Pairs, *, has_token: bool = False) -> dict[str, Any]:
+def _containers(plan: PodPlan) -> list[dict[str, Any]]:
+    """Containers that run the steps, one for those that follow each other and are of the same program."""
+    made, taken = [], set[str]()
+    for program, group in groupby(_ordered(plan.catalog, plan.service), lambda step: step.program):
+        steps = list(group)
+        name = "-".join(step.name for step in steps) if program == BOOTSTRAP else OWN
+        made.append(_container(plan, f"late-{name}" if name in taken else name, program, steps))
+        taken.add(name)
+    return made
+
+
+def _container(plan: PodPlan, name: str, program: str, steps: list[_Step]) -> dict[str, Any]:
     bootstrap = _bootstrap(plan.service)
-    made = container(name, bootstrap.image, [*command, name], requests_and_limits(bootstrap.resources))
+    command = ["python3", f"{TOOLS}/{program}", *([OWN] if program == INIT else []), *(step.name for step in steps)]
+    made = container(name, bootstrap.image, command, requests_and_limits(bootstrap.resources))
+    has_token = any(step.has_token for step in steps)
     if has_token:
         made["env"] = [
             *made["env"],
@@ -166,6 +183,7 @@ def _step(plan: PodPlan, name: str, command: list[str], pairs: Pairs, *, has_tok
     token = [token_mount()] if has_token else []
     tools = {"name": "kolla-k8s", "mountPath": TOOLS, "readOnly": True}
     fresh = {"name": "rendered", "mountPath": "/run/kolla-k8s/rendered", "readOnly": True}
+    pairs = [pair for step in steps for pair in step.secrets]
     mounts = [tools, fresh, *plan.secret_mount(name, pairs), *token, *process_mounts(plan)]
     return {**made, "volumeMounts": mounts}
 

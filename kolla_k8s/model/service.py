@@ -234,7 +234,7 @@ class BootstrapStep(Strict):
     run: Argv
     in_process: bool = Field(
         default=False,
-        description="a Python program, run in the process of the init step: nobody reads what arguments it is given",
+        description="only as a Python program in a fork of ours: nobody reads what arguments it is given",
     )
     late: bool = Field(default=False, description="run after registration in Keystone, when the users can log in")
     outputs: list[Name] = Field(

@@ -258,13 +258,13 @@ initContainers:
   - name: LIMIT_MEMORY
     valueFrom:
       resourceFieldRef:
-        containerName: record
+        containerName: identity-record
         resource: limits.memory
         divisor: 1Mi
   - name: LIMIT_CPU
     valueFrom:
       resourceFieldRef:
-        containerName: record
+        containerName: identity-record
         resource: limits.cpu
         divisor: '1'
   resources:
@@ -294,75 +294,13 @@ initContainers:
     readOnly: true
   - name: tmp
     mountPath: /tmp
-- name: databases
+- name: databases-messaging
   image: {{ include "cinder.image" (dict "root" $ "name" "cinder-api") | quote }}
   imagePullPolicy: {{ .Values.global.images.pullPolicy }}
   command:
   - python3
   - /kolla-k8s/bootstrap.py
   - databases
-  env:
-  - name: POD_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.name
-  - name: POD_NAMESPACE
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.namespace
-  - name: POD_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.podIP
-  - name: NODE_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: spec.nodeName
-  - name: NODE_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.hostIP
-  resources:
-    requests:
-      cpu: 100m
-      memory: 256Mi
-    limits:
-      cpu: '2'
-      memory: 512Mi
-  securityContext:
-    allowPrivilegeEscalation: false
-    readOnlyRootFilesystem: true
-    capabilities:
-      drop:
-      - ALL
-  volumeMounts:
-  - name: kolla-k8s
-    mountPath: /kolla-k8s
-    readOnly: true
-  - name: rendered
-    mountPath: /run/kolla-k8s/rendered
-    readOnly: true
-  - name: secrets-databases
-    mountPath: /run/kolla-k8s/secrets
-    readOnly: true
-  - name: tmp
-    mountPath: /tmp
-  - name: state
-    mountPath: /var/lib/cinder
-  - name: rendered
-    mountPath: /etc/cinder/cinder.conf
-    subPath: cinder.conf
-    readOnly: true
-  - name: rendered
-    mountPath: /etc/kolla-k8s/database.cnf
-    subPath: database.cnf
-    readOnly: true
-- name: messaging
-  image: {{ include "cinder.image" (dict "root" $ "name" "cinder-api") | quote }}
-  imagePullPolicy: {{ .Values.global.images.pullPolicy }}
-  command:
-  - python3
-  - /kolla-k8s/bootstrap.py
   - messaging
   env:
   - name: POD_NAME
@@ -405,7 +343,7 @@ initContainers:
   - name: rendered
     mountPath: /run/kolla-k8s/rendered
     readOnly: true
-  - name: secrets-messaging
+  - name: secrets-databases-messaging
     mountPath: /run/kolla-k8s/secrets
     readOnly: true
   - name: tmp
@@ -420,74 +358,14 @@ initContainers:
     mountPath: /etc/kolla-k8s/database.cnf
     subPath: database.cnf
     readOnly: true
-- name: schema-expand
+- name: steps
   image: {{ include "cinder.image" (dict "root" $ "name" "cinder-api") | quote }}
   imagePullPolicy: {{ .Values.global.images.pullPolicy }}
   command:
   - python3
   - /kolla-k8s/init.py
-  - step
+  - steps
   - schema-expand
-  env:
-  - name: POD_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.name
-  - name: POD_NAMESPACE
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.namespace
-  - name: POD_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.podIP
-  - name: NODE_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: spec.nodeName
-  - name: NODE_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.hostIP
-  resources:
-    requests:
-      cpu: 100m
-      memory: 256Mi
-    limits:
-      cpu: '2'
-      memory: 512Mi
-  securityContext:
-    allowPrivilegeEscalation: false
-    readOnlyRootFilesystem: true
-    capabilities:
-      drop:
-      - ALL
-  volumeMounts:
-  - name: kolla-k8s
-    mountPath: /kolla-k8s
-    readOnly: true
-  - name: rendered
-    mountPath: /run/kolla-k8s/rendered
-    readOnly: true
-  - name: tmp
-    mountPath: /tmp
-  - name: state
-    mountPath: /var/lib/cinder
-  - name: rendered
-    mountPath: /etc/cinder/cinder.conf
-    subPath: cinder.conf
-    readOnly: true
-  - name: rendered
-    mountPath: /etc/kolla-k8s/database.cnf
-    subPath: database.cnf
-    readOnly: true
-- name: schema-contract
-  image: {{ include "cinder.image" (dict "root" $ "name" "cinder-api") | quote }}
-  imagePullPolicy: {{ .Values.global.images.pullPolicy }}
-  command:
-  - python3
-  - /kolla-k8s/init.py
-  - step
   - schema-contract
   env:
   - name: POD_NAME
@@ -542,76 +420,14 @@ initContainers:
     mountPath: /etc/kolla-k8s/database.cnf
     subPath: database.cnf
     readOnly: true
-- name: identity
+containers:
+- name: identity-record
   image: {{ include "cinder.image" (dict "root" $ "name" "cinder-api") | quote }}
   imagePullPolicy: {{ .Values.global.images.pullPolicy }}
   command:
   - python3
   - /kolla-k8s/bootstrap.py
   - identity
-  env:
-  - name: POD_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.name
-  - name: POD_NAMESPACE
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.namespace
-  - name: POD_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.podIP
-  - name: NODE_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: spec.nodeName
-  - name: NODE_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.hostIP
-  resources:
-    requests:
-      cpu: 100m
-      memory: 256Mi
-    limits:
-      cpu: '2'
-      memory: 512Mi
-  securityContext:
-    allowPrivilegeEscalation: false
-    readOnlyRootFilesystem: true
-    capabilities:
-      drop:
-      - ALL
-  volumeMounts:
-  - name: kolla-k8s
-    mountPath: /kolla-k8s
-    readOnly: true
-  - name: rendered
-    mountPath: /run/kolla-k8s/rendered
-    readOnly: true
-  - name: secrets-identity
-    mountPath: /run/kolla-k8s/secrets
-    readOnly: true
-  - name: tmp
-    mountPath: /tmp
-  - name: state
-    mountPath: /var/lib/cinder
-  - name: rendered
-    mountPath: /etc/cinder/cinder.conf
-    subPath: cinder.conf
-    readOnly: true
-  - name: rendered
-    mountPath: /etc/kolla-k8s/database.cnf
-    subPath: database.cnf
-    readOnly: true
-containers:
-- name: record
-  image: {{ include "cinder.image" (dict "root" $ "name" "cinder-api") | quote }}
-  imagePullPolicy: {{ .Values.global.images.pullPolicy }}
-  command:
-  - python3
-  - /kolla-k8s/bootstrap.py
   - record
   env:
   - name: POD_NAME
@@ -660,6 +476,9 @@ containers:
   - name: rendered
     mountPath: /run/kolla-k8s/rendered
     readOnly: true
+  - name: secrets-identity-record
+    mountPath: /run/kolla-k8s/secrets
+    readOnly: true
   - name: token
     mountPath: /run/kolla-k8s/token
     readOnly: true
@@ -690,7 +509,7 @@ volumes:
   emptyDir:
     medium: Memory
     sizeLimit: 8Mi
-- name: secrets-databases
+- name: secrets-databases-messaging
   projected:
     defaultMode: 288
     sources:
@@ -699,26 +518,19 @@ volumes:
         items:
         - key: database-password
           path: cinder/database-password
+        - key: messaging-password
+          path: cinder/messaging-password
     - secret:
         name: mariadb-secrets
         items:
         - key: root-password
           path: mariadb/root-password
-- name: secrets-messaging
-  projected:
-    defaultMode: 288
-    sources:
-    - secret:
-        name: cinder-secrets
-        items:
-        - key: messaging-password
-          path: cinder/messaging-password
     - secret:
         name: rabbitmq-secrets
         items:
         - key: admin-password
           path: rabbitmq/admin-password
-- name: secrets-identity
+- name: secrets-identity-record
   projected:
     defaultMode: 288
     sources:

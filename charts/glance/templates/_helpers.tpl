@@ -267,13 +267,13 @@ initContainers:
   - name: LIMIT_MEMORY
     valueFrom:
       resourceFieldRef:
-        containerName: record
+        containerName: identity-record
         resource: limits.memory
         divisor: 1Mi
   - name: LIMIT_CPU
     valueFrom:
       resourceFieldRef:
-        containerName: record
+        containerName: identity-record
         resource: limits.cpu
         divisor: '1'
   resources:
@@ -364,190 +364,16 @@ initContainers:
     mountPath: /etc/glance/glance-api.conf
     subPath: glance-api.conf
     readOnly: true
-- name: schema-expand
+- name: steps
   image: {{ include "glance.image" (dict "root" $ "name" "glance-api") | quote }}
   imagePullPolicy: {{ .Values.global.images.pullPolicy }}
   command:
   - python3
   - /kolla-k8s/init.py
-  - step
+  - steps
   - schema-expand
-  env:
-  - name: POD_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.name
-  - name: POD_NAMESPACE
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.namespace
-  - name: POD_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.podIP
-  - name: NODE_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: spec.nodeName
-  - name: NODE_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.hostIP
-  resources:
-    requests:
-      cpu: 100m
-      memory: 256Mi
-    limits:
-      cpu: '2'
-      memory: 512Mi
-  securityContext:
-    allowPrivilegeEscalation: false
-    readOnlyRootFilesystem: true
-    capabilities:
-      drop:
-      - ALL
-  volumeMounts:
-  - name: kolla-k8s
-    mountPath: /kolla-k8s
-    readOnly: true
-  - name: rendered
-    mountPath: /run/kolla-k8s/rendered
-    readOnly: true
-  - name: tmp
-    mountPath: /tmp
-  - name: rendered
-    mountPath: /etc/kolla-k8s/database.cnf
-    subPath: database.cnf
-    readOnly: true
-  - name: rendered
-    mountPath: /etc/glance/glance-api.conf
-    subPath: glance-api.conf
-    readOnly: true
-- name: schema-migrate
-  image: {{ include "glance.image" (dict "root" $ "name" "glance-api") | quote }}
-  imagePullPolicy: {{ .Values.global.images.pullPolicy }}
-  command:
-  - python3
-  - /kolla-k8s/init.py
-  - step
   - schema-migrate
-  env:
-  - name: POD_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.name
-  - name: POD_NAMESPACE
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.namespace
-  - name: POD_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.podIP
-  - name: NODE_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: spec.nodeName
-  - name: NODE_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.hostIP
-  resources:
-    requests:
-      cpu: 100m
-      memory: 256Mi
-    limits:
-      cpu: '2'
-      memory: 512Mi
-  securityContext:
-    allowPrivilegeEscalation: false
-    readOnlyRootFilesystem: true
-    capabilities:
-      drop:
-      - ALL
-  volumeMounts:
-  - name: kolla-k8s
-    mountPath: /kolla-k8s
-    readOnly: true
-  - name: rendered
-    mountPath: /run/kolla-k8s/rendered
-    readOnly: true
-  - name: tmp
-    mountPath: /tmp
-  - name: rendered
-    mountPath: /etc/kolla-k8s/database.cnf
-    subPath: database.cnf
-    readOnly: true
-  - name: rendered
-    mountPath: /etc/glance/glance-api.conf
-    subPath: glance-api.conf
-    readOnly: true
-- name: schema-contract
-  image: {{ include "glance.image" (dict "root" $ "name" "glance-api") | quote }}
-  imagePullPolicy: {{ .Values.global.images.pullPolicy }}
-  command:
-  - python3
-  - /kolla-k8s/init.py
-  - step
   - schema-contract
-  env:
-  - name: POD_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.name
-  - name: POD_NAMESPACE
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.namespace
-  - name: POD_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.podIP
-  - name: NODE_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: spec.nodeName
-  - name: NODE_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.hostIP
-  resources:
-    requests:
-      cpu: 100m
-      memory: 256Mi
-    limits:
-      cpu: '2'
-      memory: 512Mi
-  securityContext:
-    allowPrivilegeEscalation: false
-    readOnlyRootFilesystem: true
-    capabilities:
-      drop:
-      - ALL
-  volumeMounts:
-  - name: kolla-k8s
-    mountPath: /kolla-k8s
-    readOnly: true
-  - name: rendered
-    mountPath: /run/kolla-k8s/rendered
-    readOnly: true
-  - name: tmp
-    mountPath: /tmp
-  - name: rendered
-    mountPath: /etc/kolla-k8s/database.cnf
-    subPath: database.cnf
-    readOnly: true
-  - name: rendered
-    mountPath: /etc/glance/glance-api.conf
-    subPath: glance-api.conf
-    readOnly: true
-- name: load-metadefs
-  image: {{ include "glance.image" (dict "root" $ "name" "glance-api") | quote }}
-  imagePullPolicy: {{ .Values.global.images.pullPolicy }}
-  command:
-  - python3
-  - /kolla-k8s/init.py
-  - step
   - load-metadefs
   env:
   - name: POD_NAME
@@ -600,74 +426,14 @@ initContainers:
     mountPath: /etc/glance/glance-api.conf
     subPath: glance-api.conf
     readOnly: true
-- name: identity
+containers:
+- name: identity-record
   image: {{ include "glance.image" (dict "root" $ "name" "glance-api") | quote }}
   imagePullPolicy: {{ .Values.global.images.pullPolicy }}
   command:
   - python3
   - /kolla-k8s/bootstrap.py
   - identity
-  env:
-  - name: POD_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.name
-  - name: POD_NAMESPACE
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.namespace
-  - name: POD_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.podIP
-  - name: NODE_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: spec.nodeName
-  - name: NODE_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.hostIP
-  resources:
-    requests:
-      cpu: 100m
-      memory: 256Mi
-    limits:
-      cpu: '2'
-      memory: 512Mi
-  securityContext:
-    allowPrivilegeEscalation: false
-    readOnlyRootFilesystem: true
-    capabilities:
-      drop:
-      - ALL
-  volumeMounts:
-  - name: kolla-k8s
-    mountPath: /kolla-k8s
-    readOnly: true
-  - name: rendered
-    mountPath: /run/kolla-k8s/rendered
-    readOnly: true
-  - name: secrets-identity
-    mountPath: /run/kolla-k8s/secrets
-    readOnly: true
-  - name: tmp
-    mountPath: /tmp
-  - name: rendered
-    mountPath: /etc/kolla-k8s/database.cnf
-    subPath: database.cnf
-    readOnly: true
-  - name: rendered
-    mountPath: /etc/glance/glance-api.conf
-    subPath: glance-api.conf
-    readOnly: true
-containers:
-- name: record
-  image: {{ include "glance.image" (dict "root" $ "name" "glance-api") | quote }}
-  imagePullPolicy: {{ .Values.global.images.pullPolicy }}
-  command:
-  - python3
-  - /kolla-k8s/bootstrap.py
   - record
   env:
   - name: POD_NAME
@@ -716,6 +482,9 @@ containers:
   - name: rendered
     mountPath: /run/kolla-k8s/rendered
     readOnly: true
+  - name: secrets-identity-record
+    mountPath: /run/kolla-k8s/secrets
+    readOnly: true
   - name: token
     mountPath: /run/kolla-k8s/token
     readOnly: true
@@ -758,7 +527,7 @@ volumes:
         items:
         - key: root-password
           path: mariadb/root-password
-- name: secrets-identity
+- name: secrets-identity-record
   projected:
     defaultMode: 288
     sources:

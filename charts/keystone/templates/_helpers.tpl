@@ -246,13 +246,13 @@ initContainers:
   - name: LIMIT_MEMORY
     valueFrom:
       resourceFieldRef:
-        containerName: identity
+        containerName: record-identity
         resource: limits.memory
         divisor: 1Mi
   - name: LIMIT_CPU
     valueFrom:
       resourceFieldRef:
-        containerName: identity
+        containerName: record-identity
         resource: limits.cpu
         divisor: '1'
   resources:
@@ -353,220 +353,16 @@ initContainers:
     mountPath: /etc/keystone/keystone.conf
     subPath: keystone.conf
     readOnly: true
-- name: schema-expand
+- name: steps
   image: {{ include "keystone.image" (dict "root" $ "name" "keystone") | quote }}
   imagePullPolicy: {{ .Values.global.images.pullPolicy }}
   command:
   - python3
   - /kolla-k8s/init.py
-  - step
+  - steps
   - schema-expand
-  env:
-  - name: POD_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.name
-  - name: POD_NAMESPACE
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.namespace
-  - name: POD_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.podIP
-  - name: NODE_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: spec.nodeName
-  - name: NODE_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.hostIP
-  resources:
-    requests:
-      cpu: 100m
-      memory: 256Mi
-    limits:
-      cpu: '2'
-      memory: 512Mi
-  securityContext:
-    allowPrivilegeEscalation: false
-    readOnlyRootFilesystem: true
-    capabilities:
-      drop:
-      - ALL
-  volumeMounts:
-  - name: kolla-k8s
-    mountPath: /kolla-k8s
-    readOnly: true
-  - name: rendered
-    mountPath: /run/kolla-k8s/rendered
-    readOnly: true
-  - name: tmp
-    mountPath: /tmp
-  - name: fernet-keys
-    mountPath: /etc/keystone/fernet-keys
-    readOnly: true
-  - name: credential-keys
-    mountPath: /etc/keystone/credential-keys
-    readOnly: true
-  - name: log
-    mountPath: /var/log/kolla
-  - name: state
-    mountPath: /var/lib/keystone
-  - name: rendered
-    mountPath: /etc/kolla-k8s/database.cnf
-    subPath: database.cnf
-    readOnly: true
-  - name: rendered
-    mountPath: /etc/keystone/keystone.conf
-    subPath: keystone.conf
-    readOnly: true
-- name: schema-migrate
-  image: {{ include "keystone.image" (dict "root" $ "name" "keystone") | quote }}
-  imagePullPolicy: {{ .Values.global.images.pullPolicy }}
-  command:
-  - python3
-  - /kolla-k8s/init.py
-  - step
   - schema-migrate
-  env:
-  - name: POD_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.name
-  - name: POD_NAMESPACE
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.namespace
-  - name: POD_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.podIP
-  - name: NODE_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: spec.nodeName
-  - name: NODE_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.hostIP
-  resources:
-    requests:
-      cpu: 100m
-      memory: 256Mi
-    limits:
-      cpu: '2'
-      memory: 512Mi
-  securityContext:
-    allowPrivilegeEscalation: false
-    readOnlyRootFilesystem: true
-    capabilities:
-      drop:
-      - ALL
-  volumeMounts:
-  - name: kolla-k8s
-    mountPath: /kolla-k8s
-    readOnly: true
-  - name: rendered
-    mountPath: /run/kolla-k8s/rendered
-    readOnly: true
-  - name: tmp
-    mountPath: /tmp
-  - name: fernet-keys
-    mountPath: /etc/keystone/fernet-keys
-    readOnly: true
-  - name: credential-keys
-    mountPath: /etc/keystone/credential-keys
-    readOnly: true
-  - name: log
-    mountPath: /var/log/kolla
-  - name: state
-    mountPath: /var/lib/keystone
-  - name: rendered
-    mountPath: /etc/kolla-k8s/database.cnf
-    subPath: database.cnf
-    readOnly: true
-  - name: rendered
-    mountPath: /etc/keystone/keystone.conf
-    subPath: keystone.conf
-    readOnly: true
-- name: schema-contract
-  image: {{ include "keystone.image" (dict "root" $ "name" "keystone") | quote }}
-  imagePullPolicy: {{ .Values.global.images.pullPolicy }}
-  command:
-  - python3
-  - /kolla-k8s/init.py
-  - step
   - schema-contract
-  env:
-  - name: POD_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.name
-  - name: POD_NAMESPACE
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.namespace
-  - name: POD_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.podIP
-  - name: NODE_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: spec.nodeName
-  - name: NODE_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.hostIP
-  resources:
-    requests:
-      cpu: 100m
-      memory: 256Mi
-    limits:
-      cpu: '2'
-      memory: 512Mi
-  securityContext:
-    allowPrivilegeEscalation: false
-    readOnlyRootFilesystem: true
-    capabilities:
-      drop:
-      - ALL
-  volumeMounts:
-  - name: kolla-k8s
-    mountPath: /kolla-k8s
-    readOnly: true
-  - name: rendered
-    mountPath: /run/kolla-k8s/rendered
-    readOnly: true
-  - name: tmp
-    mountPath: /tmp
-  - name: fernet-keys
-    mountPath: /etc/keystone/fernet-keys
-    readOnly: true
-  - name: credential-keys
-    mountPath: /etc/keystone/credential-keys
-    readOnly: true
-  - name: log
-    mountPath: /var/log/kolla
-  - name: state
-    mountPath: /var/lib/keystone
-  - name: rendered
-    mountPath: /etc/kolla-k8s/database.cnf
-    subPath: database.cnf
-    readOnly: true
-  - name: rendered
-    mountPath: /etc/keystone/keystone.conf
-    subPath: keystone.conf
-    readOnly: true
-- name: bootstrap-admin
-  image: {{ include "keystone.image" (dict "root" $ "name" "keystone") | quote }}
-  imagePullPolicy: {{ .Values.global.images.pullPolicy }}
-  command:
-  - python3
-  - /kolla-k8s/init.py
-  - step
   - bootstrap-admin
   env:
   - name: POD_NAME
@@ -609,7 +405,7 @@ initContainers:
   - name: rendered
     mountPath: /run/kolla-k8s/rendered
     readOnly: true
-  - name: secrets-bootstrap-admin
+  - name: secrets-steps
     mountPath: /run/kolla-k8s/secrets
     readOnly: true
   - name: tmp
@@ -632,13 +428,15 @@ initContainers:
     mountPath: /etc/keystone/keystone.conf
     subPath: keystone.conf
     readOnly: true
-- name: record
+containers:
+- name: record-identity
   image: {{ include "keystone.image" (dict "root" $ "name" "keystone") | quote }}
   imagePullPolicy: {{ .Values.global.images.pullPolicy }}
   command:
   - python3
   - /kolla-k8s/bootstrap.py
   - record
+  - identity
   env:
   - name: POD_NAME
     valueFrom:
@@ -686,80 +484,11 @@ initContainers:
   - name: rendered
     mountPath: /run/kolla-k8s/rendered
     readOnly: true
+  - name: secrets-record-identity
+    mountPath: /run/kolla-k8s/secrets
+    readOnly: true
   - name: token
     mountPath: /run/kolla-k8s/token
-    readOnly: true
-  - name: tmp
-    mountPath: /tmp
-  - name: fernet-keys
-    mountPath: /etc/keystone/fernet-keys
-    readOnly: true
-  - name: credential-keys
-    mountPath: /etc/keystone/credential-keys
-    readOnly: true
-  - name: log
-    mountPath: /var/log/kolla
-  - name: state
-    mountPath: /var/lib/keystone
-  - name: rendered
-    mountPath: /etc/kolla-k8s/database.cnf
-    subPath: database.cnf
-    readOnly: true
-  - name: rendered
-    mountPath: /etc/keystone/keystone.conf
-    subPath: keystone.conf
-    readOnly: true
-containers:
-- name: identity
-  image: {{ include "keystone.image" (dict "root" $ "name" "keystone") | quote }}
-  imagePullPolicy: {{ .Values.global.images.pullPolicy }}
-  command:
-  - python3
-  - /kolla-k8s/bootstrap.py
-  - identity
-  env:
-  - name: POD_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.name
-  - name: POD_NAMESPACE
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.namespace
-  - name: POD_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.podIP
-  - name: NODE_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: spec.nodeName
-  - name: NODE_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.hostIP
-  resources:
-    requests:
-      cpu: 100m
-      memory: 256Mi
-    limits:
-      cpu: '2'
-      memory: 512Mi
-  securityContext:
-    allowPrivilegeEscalation: false
-    readOnlyRootFilesystem: true
-    capabilities:
-      drop:
-      - ALL
-  volumeMounts:
-  - name: kolla-k8s
-    mountPath: /kolla-k8s
-    readOnly: true
-  - name: rendered
-    mountPath: /run/kolla-k8s/rendered
-    readOnly: true
-  - name: secrets-identity
-    mountPath: /run/kolla-k8s/secrets
     readOnly: true
   - name: tmp
     mountPath: /tmp
@@ -810,7 +539,7 @@ volumes:
         items:
         - key: root-password
           path: mariadb/root-password
-- name: secrets-bootstrap-admin
+- name: secrets-steps
   projected:
     defaultMode: 288
     sources:
@@ -819,7 +548,7 @@ volumes:
         items:
         - key: admin-password
           path: keystone/admin-password
-- name: secrets-identity
+- name: secrets-record-identity
   projected:
     defaultMode: 288
     sources:

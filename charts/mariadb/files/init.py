@@ -26,6 +26,7 @@ RENDERED = ROOT / "run/kolla-k8s/rendered"
 NODES = ROOT / "run/kolla-k8s/nodes/nodes.json"
 SAID_LAST = ROOT / "dev/termination-log"
 TOKEN = ROOT / "run/kolla-k8s/token"
+FORK, WAIT = os.fork, os.waitpid  # before a program that is loaded can put others in their place, as eventlet does
 PLACEHOLDER = re.compile(r"\$\{([a-z]+):([^}|]+)((?:\|[a-z]+(?:=[^}|]*)?)*)\}")
 
 
@@ -426,20 +427,53 @@ def is_chosen(facts, command):
     return all(facts.option(name) == _plain(wanted) for name, wanted in command.get("when", {}).items())
 
 
-def step(facts, name):
-    """Run a named command with its placeholders filled in; a Python program that is given secrets runs in here."""
-    command = facts.pod["steps"][name]
-    if command.get("only_when_fresh") and not (RENDERED / ".fresh").exists():
-        print("not a fresh database: left to the upgrade", flush=True)
-        return
-    if not is_chosen(facts, command):
-        print("not chosen by the site's options", flush=True)
-        return
-    argv = [fill(word, facts) for word in command["run"]]
-    if not command.get("in_process"):
-        os.execvp(argv[0], argv)
+def steps(facts, names):
+    """Run named commands in order, each in a process of its own; the first that fails ends the container.
+
+    A Python program is loaded once, here, and runs in forks of this process: loading it takes longer than most steps,
+    and nobody reads which arguments a fork is given.
+    """
+    for name in names:
+        command = facts.pod["steps"][name]
+        if command.get("only_when_fresh") and not (RENDERED / ".fresh").exists():
+            print(f"{name}: not a fresh database, left to the upgrade", flush=True)
+        elif not is_chosen(facts, command):
+            print(f"{name}: not chosen by the site's options", flush=True)
+        else:
+            print(f"{name}: begins", flush=True)
+            ended = _run([fill(word, facts) for word in command["run"]], must_hide=command.get("in_process"))
+            if ended:
+                print(f"{name}: exit code {ended}", flush=True)
+                SAID_LAST.write_text(name)
+                raise SystemExit(ended)
+
+
+def _run(argv, *, must_hide):
+    """Exit code of a command; one that is no Python program cannot hide what it is told."""
+    program = shutil.which(argv[0]) or argv[0]
+    if not _is_python(program):
+        if must_hide:
+            raise SystemExit(f"{program} is no Python program, and would show its arguments")
+        return _as_exit_code(subprocess.run(argv, check=False).returncode)
     sys.argv = argv
-    runpy.run_path(shutil.which(argv[0]) or argv[0], run_name="__main__")
+    runpy.run_path(program, run_name="loaded")  # what it imports; its work waits for the name __main__
+    child = FORK()
+    if not child:
+        runpy.run_path(program, run_name="__main__")
+        raise SystemExit(0)
+    return _as_exit_code(os.waitstatus_to_exitcode(WAIT(child, 0)[1]))
+
+
+def _is_python(program):
+    """Whether a program is a script of this Python that does nothing when it is imported, as those that pip makes."""
+    text = Path(program).read_bytes()
+    interpreter = Path(text.partition(b"\n")[0][2:].strip().decode(errors="replace"))
+    is_ours = text.startswith(b"#!") and interpreter.parent == Path(sys.executable).parent
+    return is_ours and re.search(rb"^if __name__ == ['\"]__main__['\"]:", text, re.MULTILINE) is not None
+
+
+def _as_exit_code(code):
+    return code if code >= 0 else 128 - code
 
 
 def load():
@@ -448,12 +482,12 @@ def load():
 
 
 def main(arguments):
-    """``init.py prepare`` or ``init.py step NAME``."""
+    """``init.py prepare`` or ``init.py steps NAME...``."""
     os.umask(0o077)
     if arguments[0] == "prepare":
         prepare(load())
     else:
-        step(load(), arguments[1])
+        steps(load(), arguments[1:])
 
 
 if __name__ == "__main__":

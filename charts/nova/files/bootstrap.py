@@ -1,7 +1,7 @@
 """Do what every service's bootstrap does: databases, messaging users, registration in Keystone, the record.
 
-Run step by step in the bootstrap Job by the service's own image. Each step can be repeated: it looks first and
-changes only what differs. Passwords come from mounted files.
+Run in the bootstrap Job by the service's own image. Each step can be repeated: it looks first and changes only what
+differs. Passwords come from mounted files.
 """
 
 import base64
@@ -225,9 +225,10 @@ def record(facts):
 
 
 def main(arguments):
-    """``bootstrap.py databases|messaging|identity|record``."""
+    """``bootstrap.py databases|messaging|identity|record...``: these steps, in order."""
     facts = init.load()
-    {"databases": databases, "messaging": messaging, "identity": identity, "record": record}[arguments[0]](facts)
+    for name in arguments:
+        {"databases": databases, "messaging": messaging, "identity": identity, "record": record}[name](facts)
 
 
 if __name__ == "__main__":

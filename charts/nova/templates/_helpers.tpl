@@ -261,13 +261,13 @@ initContainers:
   - name: LIMIT_MEMORY
     valueFrom:
       resourceFieldRef:
-        containerName: record
+        containerName: identity-record
         resource: limits.memory
         divisor: 1Mi
   - name: LIMIT_CPU
     valueFrom:
       resourceFieldRef:
-        containerName: record
+        containerName: identity-record
         resource: limits.cpu
         divisor: '1'
   resources:
@@ -297,79 +297,13 @@ initContainers:
     readOnly: true
   - name: tmp
     mountPath: /tmp
-- name: databases
+- name: databases-messaging
   image: {{ include "nova.image" (dict "root" $ "name" "nova-api") | quote }}
   imagePullPolicy: {{ .Values.global.images.pullPolicy }}
   command:
   - python3
   - /kolla-k8s/bootstrap.py
   - databases
-  env:
-  - name: POD_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.name
-  - name: POD_NAMESPACE
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.namespace
-  - name: POD_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.podIP
-  - name: NODE_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: spec.nodeName
-  - name: NODE_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.hostIP
-  resources:
-    requests:
-      cpu: 100m
-      memory: 256Mi
-    limits:
-      cpu: '2'
-      memory: 512Mi
-  securityContext:
-    allowPrivilegeEscalation: false
-    readOnlyRootFilesystem: true
-    capabilities:
-      drop:
-      - ALL
-  volumeMounts:
-  - name: kolla-k8s
-    mountPath: /kolla-k8s
-    readOnly: true
-  - name: rendered
-    mountPath: /run/kolla-k8s/rendered
-    readOnly: true
-  - name: secrets-databases
-    mountPath: /run/kolla-k8s/secrets
-    readOnly: true
-  - name: tmp
-    mountPath: /tmp
-  - name: state
-    mountPath: /var/lib/nova
-  - name: rendered
-    mountPath: /etc/kolla-k8s/database.cnf
-    subPath: database.cnf
-    readOnly: true
-  - name: rendered
-    mountPath: /etc/nova/nova-cell.conf
-    subPath: nova-cell.conf
-    readOnly: true
-  - name: rendered
-    mountPath: /etc/nova/nova.conf
-    subPath: nova.conf
-    readOnly: true
-- name: messaging
-  image: {{ include "nova.image" (dict "root" $ "name" "nova-api") | quote }}
-  imagePullPolicy: {{ .Values.global.images.pullPolicy }}
-  command:
-  - python3
-  - /kolla-k8s/bootstrap.py
   - messaging
   env:
   - name: POD_NAME
@@ -412,7 +346,7 @@ initContainers:
   - name: rendered
     mountPath: /run/kolla-k8s/rendered
     readOnly: true
-  - name: secrets-messaging
+  - name: secrets-databases-messaging
     mountPath: /run/kolla-k8s/secrets
     readOnly: true
   - name: tmp
@@ -431,273 +365,17 @@ initContainers:
     mountPath: /etc/nova/nova.conf
     subPath: nova.conf
     readOnly: true
-- name: schema-expand
+- name: steps
   image: {{ include "nova.image" (dict "root" $ "name" "nova-api") | quote }}
   imagePullPolicy: {{ .Values.global.images.pullPolicy }}
   command:
   - python3
   - /kolla-k8s/init.py
-  - step
+  - steps
   - schema-expand
-  env:
-  - name: POD_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.name
-  - name: POD_NAMESPACE
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.namespace
-  - name: POD_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.podIP
-  - name: NODE_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: spec.nodeName
-  - name: NODE_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.hostIP
-  resources:
-    requests:
-      cpu: 100m
-      memory: 256Mi
-    limits:
-      cpu: '2'
-      memory: 512Mi
-  securityContext:
-    allowPrivilegeEscalation: false
-    readOnlyRootFilesystem: true
-    capabilities:
-      drop:
-      - ALL
-  volumeMounts:
-  - name: kolla-k8s
-    mountPath: /kolla-k8s
-    readOnly: true
-  - name: rendered
-    mountPath: /run/kolla-k8s/rendered
-    readOnly: true
-  - name: tmp
-    mountPath: /tmp
-  - name: state
-    mountPath: /var/lib/nova
-  - name: rendered
-    mountPath: /etc/kolla-k8s/database.cnf
-    subPath: database.cnf
-    readOnly: true
-  - name: rendered
-    mountPath: /etc/nova/nova-cell.conf
-    subPath: nova-cell.conf
-    readOnly: true
-  - name: rendered
-    mountPath: /etc/nova/nova.conf
-    subPath: nova.conf
-    readOnly: true
-- name: map-cell0
-  image: {{ include "nova.image" (dict "root" $ "name" "nova-api") | quote }}
-  imagePullPolicy: {{ .Values.global.images.pullPolicy }}
-  command:
-  - python3
-  - /kolla-k8s/init.py
-  - step
   - map-cell0
-  env:
-  - name: POD_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.name
-  - name: POD_NAMESPACE
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.namespace
-  - name: POD_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.podIP
-  - name: NODE_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: spec.nodeName
-  - name: NODE_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.hostIP
-  resources:
-    requests:
-      cpu: 100m
-      memory: 256Mi
-    limits:
-      cpu: '2'
-      memory: 512Mi
-  securityContext:
-    allowPrivilegeEscalation: false
-    readOnlyRootFilesystem: true
-    capabilities:
-      drop:
-      - ALL
-  volumeMounts:
-  - name: kolla-k8s
-    mountPath: /kolla-k8s
-    readOnly: true
-  - name: rendered
-    mountPath: /run/kolla-k8s/rendered
-    readOnly: true
-  - name: tmp
-    mountPath: /tmp
-  - name: state
-    mountPath: /var/lib/nova
-  - name: rendered
-    mountPath: /etc/kolla-k8s/database.cnf
-    subPath: database.cnf
-    readOnly: true
-  - name: rendered
-    mountPath: /etc/nova/nova-cell.conf
-    subPath: nova-cell.conf
-    readOnly: true
-  - name: rendered
-    mountPath: /etc/nova/nova.conf
-    subPath: nova.conf
-    readOnly: true
-- name: sync-cell0
-  image: {{ include "nova.image" (dict "root" $ "name" "nova-api") | quote }}
-  imagePullPolicy: {{ .Values.global.images.pullPolicy }}
-  command:
-  - python3
-  - /kolla-k8s/init.py
-  - step
   - sync-cell0
-  env:
-  - name: POD_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.name
-  - name: POD_NAMESPACE
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.namespace
-  - name: POD_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.podIP
-  - name: NODE_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: spec.nodeName
-  - name: NODE_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.hostIP
-  resources:
-    requests:
-      cpu: 100m
-      memory: 256Mi
-    limits:
-      cpu: '2'
-      memory: 512Mi
-  securityContext:
-    allowPrivilegeEscalation: false
-    readOnlyRootFilesystem: true
-    capabilities:
-      drop:
-      - ALL
-  volumeMounts:
-  - name: kolla-k8s
-    mountPath: /kolla-k8s
-    readOnly: true
-  - name: rendered
-    mountPath: /run/kolla-k8s/rendered
-    readOnly: true
-  - name: tmp
-    mountPath: /tmp
-  - name: state
-    mountPath: /var/lib/nova
-  - name: rendered
-    mountPath: /etc/kolla-k8s/database.cnf
-    subPath: database.cnf
-    readOnly: true
-  - name: rendered
-    mountPath: /etc/nova/nova-cell.conf
-    subPath: nova-cell.conf
-    readOnly: true
-  - name: rendered
-    mountPath: /etc/nova/nova.conf
-    subPath: nova.conf
-    readOnly: true
-- name: sync-cell1
-  image: {{ include "nova.image" (dict "root" $ "name" "nova-api") | quote }}
-  imagePullPolicy: {{ .Values.global.images.pullPolicy }}
-  command:
-  - python3
-  - /kolla-k8s/init.py
-  - step
   - sync-cell1
-  env:
-  - name: POD_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.name
-  - name: POD_NAMESPACE
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.namespace
-  - name: POD_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.podIP
-  - name: NODE_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: spec.nodeName
-  - name: NODE_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.hostIP
-  resources:
-    requests:
-      cpu: 100m
-      memory: 256Mi
-    limits:
-      cpu: '2'
-      memory: 512Mi
-  securityContext:
-    allowPrivilegeEscalation: false
-    readOnlyRootFilesystem: true
-    capabilities:
-      drop:
-      - ALL
-  volumeMounts:
-  - name: kolla-k8s
-    mountPath: /kolla-k8s
-    readOnly: true
-  - name: rendered
-    mountPath: /run/kolla-k8s/rendered
-    readOnly: true
-  - name: tmp
-    mountPath: /tmp
-  - name: state
-    mountPath: /var/lib/nova
-  - name: rendered
-    mountPath: /etc/kolla-k8s/database.cnf
-    subPath: database.cnf
-    readOnly: true
-  - name: rendered
-    mountPath: /etc/nova/nova-cell.conf
-    subPath: nova-cell.conf
-    readOnly: true
-  - name: rendered
-    mountPath: /etc/nova/nova.conf
-    subPath: nova.conf
-    readOnly: true
-- name: map-cell1
-  image: {{ include "nova.image" (dict "root" $ "name" "nova-api") | quote }}
-  imagePullPolicy: {{ .Values.global.images.pullPolicy }}
-  command:
-  - python3
-  - /kolla-k8s/init.py
-  - step
   - map-cell1
   env:
   - name: POD_NAME
@@ -740,74 +418,7 @@ initContainers:
   - name: rendered
     mountPath: /run/kolla-k8s/rendered
     readOnly: true
-  - name: secrets-map-cell1
-    mountPath: /run/kolla-k8s/secrets
-    readOnly: true
-  - name: tmp
-    mountPath: /tmp
-  - name: state
-    mountPath: /var/lib/nova
-  - name: rendered
-    mountPath: /etc/kolla-k8s/database.cnf
-    subPath: database.cnf
-    readOnly: true
-  - name: rendered
-    mountPath: /etc/nova/nova-cell.conf
-    subPath: nova-cell.conf
-    readOnly: true
-  - name: rendered
-    mountPath: /etc/nova/nova.conf
-    subPath: nova.conf
-    readOnly: true
-- name: identity
-  image: {{ include "nova.image" (dict "root" $ "name" "nova-api") | quote }}
-  imagePullPolicy: {{ .Values.global.images.pullPolicy }}
-  command:
-  - python3
-  - /kolla-k8s/bootstrap.py
-  - identity
-  env:
-  - name: POD_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.name
-  - name: POD_NAMESPACE
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.namespace
-  - name: POD_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.podIP
-  - name: NODE_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: spec.nodeName
-  - name: NODE_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.hostIP
-  resources:
-    requests:
-      cpu: 100m
-      memory: 256Mi
-    limits:
-      cpu: '2'
-      memory: 512Mi
-  securityContext:
-    allowPrivilegeEscalation: false
-    readOnlyRootFilesystem: true
-    capabilities:
-      drop:
-      - ALL
-  volumeMounts:
-  - name: kolla-k8s
-    mountPath: /kolla-k8s
-    readOnly: true
-  - name: rendered
-    mountPath: /run/kolla-k8s/rendered
-    readOnly: true
-  - name: secrets-identity
+  - name: secrets-steps
     mountPath: /run/kolla-k8s/secrets
     readOnly: true
   - name: tmp
@@ -827,12 +438,13 @@ initContainers:
     subPath: nova.conf
     readOnly: true
 containers:
-- name: record
+- name: identity-record
   image: {{ include "nova.image" (dict "root" $ "name" "nova-api") | quote }}
   imagePullPolicy: {{ .Values.global.images.pullPolicy }}
   command:
   - python3
   - /kolla-k8s/bootstrap.py
+  - identity
   - record
   env:
   - name: POD_NAME
@@ -881,6 +493,9 @@ containers:
   - name: rendered
     mountPath: /run/kolla-k8s/rendered
     readOnly: true
+  - name: secrets-identity-record
+    mountPath: /run/kolla-k8s/secrets
+    readOnly: true
   - name: token
     mountPath: /run/kolla-k8s/token
     readOnly: true
@@ -915,7 +530,7 @@ volumes:
   emptyDir:
     medium: Memory
     sizeLimit: 8Mi
-- name: secrets-databases
+- name: secrets-databases-messaging
   projected:
     defaultMode: 288
     sources:
@@ -929,19 +544,12 @@ volumes:
         items:
         - key: nova-api-database-password
           path: nova/nova-api-database-password
-        - key: nova-database-password
-          path: nova/nova-database-password
-- name: secrets-messaging
-  projected:
-    defaultMode: 288
-    sources:
-    - secret:
-        name: nova-secrets
-        items:
         - key: nova-cell-messaging-password
           path: nova/nova-cell-messaging-password
         - key: nova-compute-messaging-password
           path: nova/nova-compute-messaging-password
+        - key: nova-database-password
+          path: nova/nova-database-password
         - key: nova-messaging-password
           path: nova/nova-messaging-password
     - secret:
@@ -949,7 +557,7 @@ volumes:
         items:
         - key: admin-password
           path: rabbitmq/admin-password
-- name: secrets-map-cell1
+- name: secrets-steps
   projected:
     defaultMode: 288
     sources:
@@ -958,7 +566,7 @@ volumes:
         items:
         - key: nova-cell-messaging-password
           path: nova/nova-cell-messaging-password
-- name: secrets-identity
+- name: secrets-identity-record
   projected:
     defaultMode: 288
     sources:

@@ -166,23 +166,76 @@ def test_prepare_of_a_bootstrap_sees_whether_the_database_is_fresh(root, api, da
     assert is_fresh == (root / "run/kolla-k8s/rendered/.fresh").exists()
 
 
+def steps_of(*names, steps):
+    return run("init.py", "steps", *names, pod={"steps": steps})
+
+
+@pytest.fixture
+def show(root):
+    """A program as pip makes it, which says what it loads and what it is told."""
+    path = root / "show.py"
+    path.write_text(
+        f"#!{sys.executable}\nimport sys\nprint('loaded', flush=True)\n"
+        "if __name__ == '__main__':\n"
+        "    print(sys.argv[1], open('/proc/self/cmdline').read().count('pa'))\n"
+        "    sys.exit(int(sys.argv[2]))\n"
+    )
+    return str(path)
+
+
 def test_step_becomes_its_command():
     """
     With placeholders filled in.
     """
     steps = {"show": {"run": ["echo", "${count:mariadb} on ${host:mariadb}"]}}
 
-    assert "2 on mariadb.openstack.svc\n" == run("init.py", "step", "show", pod={"steps": steps}).stdout
+    assert "show: begins\n2 on mariadb.openstack.svc\n" == steps_of("show", steps=steps).stdout
 
 
-def test_step_with_a_secret_runs_in_this_process(root):
+def test_python_program_runs_in_forks_of_one_process(show):
     """
-    So that the secret stands in no process's arguments.
+    So that a secret stands in no process's arguments, and what it imports is loaded once for all steps.
     """
-    (root / "show.py").write_text("import os, sys\nprint(sys.argv[1], open('/proc/self/cmdline').read().count('pa'))\n")
-    steps = {"show": {"run": [str(root / "show.py"), "${secret:password}"], "in_process": True}}
+    (Path(show).parent / "heavy.py").write_text("print('once', flush=True)\n")
+    Path(show).write_text(
+        Path(show).read_text().replace("import sys", "import sys\nsys.path += [sys.argv[3]]; import heavy")
+    )
+    run_it = [show, "${secret:password}", "0", str(Path(show).parent)]
+    done = steps_of("one", "two", steps={"one": {"run": run_it, "in_process": True}, "two": {"run": run_it}})
 
-    assert "pa'ss 0\n" == run("init.py", "step", "show", pod={"steps": steps}).stdout
+    said = ["one: begins", "once", "loaded", "loaded", "pa'ss 0", "two: begins", "loaded", "loaded", "pa'ss 0"]
+    assert said == done.stdout.splitlines()
+
+
+def test_step_that_fails_ends_the_others_and_is_named(show, root):
+    """
+    By what Kubernetes shows of the container, too.
+    """
+    (root / "dev").mkdir()
+    steps = {"one": {"run": [show, "a", "3"]}, "two": {"run": ["echo", "two"]}}
+    done = steps_of("one", "two", steps=steps)
+
+    assert (3, "one: exit code 3") == (done.returncode, done.stdout.splitlines()[-1])
+    assert "one" == (root / "dev/termination-log").read_text()
+
+
+def test_step_that_is_killed_ends_as_a_shell_would_say_it(root):
+    """
+    Whatever kind of program it is.
+    """
+    (root / "dev").mkdir()
+
+    assert 137 == steps_of("one", steps={"one": {"run": ["sh", "-c", "kill -9 $$"]}}).returncode
+
+
+def test_program_that_would_show_its_arguments_is_refused():
+    """
+    Only a Python program can be given a secret.
+    """
+    done = steps_of("one", steps={"one": {"run": ["echo", "${secret:password}"], "in_process": True}})
+
+    assert (1, "one: begins\n") == (done.returncode, done.stdout)
+    assert "is no Python program, and would show its arguments" in done.stderr
 
 
 def test_contraction_is_left_to_the_upgrade_of_an_old_database(root):
@@ -190,11 +243,11 @@ def test_contraction_is_left_to_the_upgrade_of_an_old_database(root):
     And runs on a fresh one.
     """
     steps = {"schema-contract": {"run": ["echo", "contracted"], "only_when_fresh": True}}
-    old = run("init.py", "step", "schema-contract", pod={"steps": steps})
+    old = steps_of("schema-contract", steps=steps)
     (root / "run/kolla-k8s/rendered/.fresh").touch()
 
-    assert "not a fresh database: left to the upgrade\n" == old.stdout
-    assert "contracted\n" == run("init.py", "step", "schema-contract", pod={"steps": steps}).stdout
+    assert "schema-contract: not a fresh database, left to the upgrade\n" == old.stdout
+    assert "schema-contract: begins\ncontracted\n" == steps_of("schema-contract", steps=steps).stdout
 
 
 def test_facts_of_pod_node_and_limits_come_from_the_environment(program, monkeypatch):
@@ -575,7 +628,7 @@ def test_step_that_options_leave_out_is_not_run():
     """
     pod = {**FINDING, "steps": {"one": {"run": ["echo", "ran"], "when": {"size": 3}}}}
 
-    assert "not chosen by the site's options\n" == run("init.py", "step", "one", pod=pod).stdout
+    assert "one: not chosen by the site's options\n" == run("init.py", "steps", "one", pod=pod).stdout
 
 
 def test_facts_of_the_bootstrap_stand_in_files(root, api):
