@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kolla_k8s import places
 from kolla_k8s.cli.definitions import load_catalog, require_known
-from kolla_k8s.compile.render import chart_digest
+from kolla_k8s.compile.digest import chart_digest
 from kolla_k8s.compile.values import values_schema
 from kolla_k8s.errors import OutsideError, Problem, UserFilesError
 from kolla_k8s.model.catalog import Catalog, is_control

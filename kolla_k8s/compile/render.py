@@ -6,7 +6,6 @@ written by ``emit``; the few documents around them by Jinja2 with delimiters of 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
+from kolla_k8s.compile.digest import chart_digest
 from kolla_k8s.compile.emit import emit
 from kolla_k8s.compile.expose import expose_objects
 from kolla_k8s.compile.helmtest import test_objects
@@ -86,12 +86,6 @@ def render_chart(catalog: Catalog, name: str) -> Chart:
     files = {path: text.replace("@@.", f"{name}.") for path, text in sorted(files.items())}
     version = f"{catalog.release}.{service.metadata.revision}"
     return Chart(name, version, {"Chart.yaml": _chart(service, version, catalog.release, files), **files})
-
-
-def chart_digest(files: Mapping[str, str]) -> str:
-    """Digest of a chart's content, its own ``Chart.yaml`` left out."""
-    content = json.dumps({p: t for p, t in files.items() if p != "Chart.yaml"}, sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def _chart(service: Service, version: str, release: str, files: Mapping[str, str]) -> str:
