@@ -14,7 +14,7 @@ from kolla_k8s.model.service import Service
 
 
 def steps(service: Service) -> Iterator[tuple[Path, Sequence[str], bool]]:
-    """Commands that the init step fills in, and whether it runs them in its own process."""
+    """Commands that the init step fills in, and whether nobody can read their arguments."""
     spec = service.spec
     for phase in ("expand", "migrate", "contract"):
         yield ("spec", "schema", phase), getattr(spec.db_schema, phase), False
@@ -23,7 +23,7 @@ def steps(service: Service) -> Iterator[tuple[Path, Sequence[str], bool]]:
 
 
 def secret_arguments(room: Room) -> Iterator[Problem]:
-    """Passwords in arguments that the init step would fill in for a process of its own."""
+    """Passwords in arguments that others could read."""
     for path, command, is_in_process in steps(room.service):
         for found in placeholders(command):
             if found.is_secret and not is_in_process:

@@ -5,9 +5,7 @@ The Job is named by what it does; pods wait for that name's digest in the record
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import chain, groupby
 from typing import Any
 
 from kolla_k8s.compile.emit import Block, Go
@@ -41,7 +39,7 @@ from kolla_k8s.model.workload import Volume
 
 Pairs = list[tuple[str, str]]
 Objects = dict[str, tuple[dict[str, Any], str]]
-INIT, BOOTSTRAP, OWN = "init.py", "bootstrap.py", "steps"
+INIT = f"{TOOLS}/init.py"
 FACTS = {"facts": Volume(path="/run/kolla-k8s/facts", scratch="memory")}
 
 
@@ -111,9 +109,7 @@ def bootstrap_labels(catalog: Catalog, service: Service) -> dict[str, Any]:
 def _prepare(plan: PodPlan, bootstrap: Bootstrap, main: str) -> dict[str, Any]:
     contents = [plan.service.spec.config[file] for file in bootstrap.config]
     pairs = secrets_named(plan.catalog, plan.service, [c.content for c in contents])
-    made = container(
-        "prepare", bootstrap.image, ["python3", f"{TOOLS}/{INIT}", "prepare"], requests_and_limits(bootstrap.resources)
-    )
+    made = container("prepare", bootstrap.image, ["python3", INIT, "prepare"], requests_and_limits(bootstrap.resources))
     record = {"name": "BOOTSTRAP_RECORD", "value": f"{plan.service.name}-bootstrap"}
     made["env"] = [*made["env"], record, *limit_env(main)]
     tmp = {"name": "tmp", "mountPath": "/tmp"}  # noqa: S108 - in the container
@@ -128,51 +124,58 @@ def _registers_after(service: Service) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """One step: the program that runs it, its name, the secrets it reads, whether it asks the API."""
+    """One step: its name, the secrets it reads, whether it asks the API."""
 
-    program: str
     name: str
     secrets: Pairs
     has_token: bool = False
 
 
-def _ordered(catalog: Catalog, service: Service) -> list[_Step]:
-    """All steps in order: accounts, the service's own, registration, its late ones, the record."""
-    podfile, steps = bootstrap_podfile(catalog, service), _bootstrap(service).steps
-    secrets: dict[str, Pairs] = {
-        "databases": [("mariadb", "root-password"), *_own(service, database_secret, service.spec.databases)],
-        "messaging": [("rabbitmq", "admin-password"), *_own(service, messaging_secret, service.spec.messaging)],
-        "identity": [("keystone", "admin-password"), *((service.name, key) for _, key in user_passwords(service))],
-    }
-    *accounts, identity = ([_Step(BOOTSTRAP, name, secrets[name])] if name in podfile else [] for name in secrets)
-    own, late = list[_Step](), list[_Step]()
+def _containers(plan: PodPlan) -> list[dict[str, Any]]:
+    """Containers in order: accounts, the service's own steps, registration, its late steps, the record.
+
+    Steps of ours that follow each other share one; none of those before the service's own with any after them.
+    """
+    service, steps = plan.service, _bootstrap(plan.service).steps
+    podfile = bootstrap_podfile(plan.catalog, service)
+    accounts, identity, own, late = list[_Step](), list[_Step](), list[_Step](), list[_Step]()
+    if "databases" in podfile:
+        passwords = [(service.name, database_secret(service, name)) for name in service.spec.databases]
+        accounts.append(_Step("databases", [("mariadb", "root-password"), *passwords]))
+    if "messaging" in podfile:
+        passwords = [(service.name, messaging_secret(service, name)) for name in service.spec.messaging]
+        accounts.append(_Step("messaging", [("rabbitmq", "admin-password"), *passwords]))
     for name, step in podfile["steps"].items():
         is_late = name in steps and steps[name].late
-        (late if is_late else own).append(_Step(INIT, name, secrets_named(catalog, service, step["run"])))
-    record = [_Step(BOOTSTRAP, "record", [], has_token=True)]
-    after = [*record, *identity] if _registers_after(service) else [*identity, *late, *record]
-    return [*chain.from_iterable(accounts), *own, *after]
+        (late if is_late else own).append(_Step(name, secrets_named(plan.catalog, service, step["run"])))
+    if "identity" in podfile:
+        passwords = [(service.name, password) for _, password in user_passwords(service)]
+        identity.append(_Step("identity", [("keystone", "admin-password"), *passwords]))
+    record = [_Step("record", [], has_token=True)]
+    if _registers_after(service):
+        after = [_ours(plan, [*record, *identity])]
+    elif late:
+        after = [*([_ours(plan, identity)] if identity else []), _theirs(plan, "late-steps", late), _ours(plan, record)]
+    else:
+        after = [_ours(plan, [*identity, *record])]
+    first = [_ours(plan, accounts)] if accounts else []
+    return [*first, *([_theirs(plan, "steps", own)] if own else []), *after]
 
 
-def _own(service: Service, secret: Callable[[Service, str], str], names: Iterable[str]) -> Pairs:
-    return [(service.name, secret(service, name)) for name in names]
+def _ours(plan: PodPlan, steps: list[_Step]) -> dict[str, Any]:
+    """Container of built-in steps, called by them."""
+    names = [step.name for step in steps]
+    return _container(plan, "-".join(names), [f"{TOOLS}/bootstrap.py", *names], steps)
 
 
-def _containers(plan: PodPlan) -> list[dict[str, Any]]:
-    """Containers that run the steps, one for those that follow each other and are of the same program."""
-    made, taken = [], set[str]()
-    for program, group in groupby(_ordered(plan.catalog, plan.service), lambda step: step.program):
-        steps = list(group)
-        name = "-".join(step.name for step in steps) if program == BOOTSTRAP else OWN
-        made.append(_container(plan, f"late-{name}" if name in taken else name, program, steps))
-        taken.add(name)
-    return made
+def _theirs(plan: PodPlan, name: str, steps: list[_Step]) -> dict[str, Any]:
+    """Container of steps of the service's own program."""
+    return _container(plan, name, [INIT, "steps", *(step.name for step in steps)], steps)
 
 
-def _container(plan: PodPlan, name: str, program: str, steps: list[_Step]) -> dict[str, Any]:
+def _container(plan: PodPlan, name: str, command: list[str], steps: list[_Step]) -> dict[str, Any]:
     bootstrap = _bootstrap(plan.service)
-    command = ["python3", f"{TOOLS}/{program}", *([OWN] if program == INIT else []), *(step.name for step in steps)]
-    made = container(name, bootstrap.image, command, requests_and_limits(bootstrap.resources))
+    made = container(name, bootstrap.image, ["python3", *command], requests_and_limits(bootstrap.resources))
     has_token = any(step.has_token for step in steps)
     if has_token:
         made["env"] = [

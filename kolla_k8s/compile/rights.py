@@ -1,7 +1,7 @@
 """One ServiceAccount a chart, with one Role: what its pods may ask of the Kubernetes API (docs/adr/0014).
 
 Its token is mounted, short-lived, only into the containers that need it: the init step that waits, the bootstrap's
-record, a rotation, an agent. Every rule names its object, but for what is to be created.
+record (and registration), a rotation, an agent. Every rule names its object, but for what is to be created.
 """
 
 from __future__ import annotations

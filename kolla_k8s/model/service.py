@@ -234,7 +234,7 @@ class BootstrapStep(Strict):
     run: Argv
     in_process: bool = Field(
         default=False,
-        description="only as a Python program in a fork of ours: nobody reads what arguments it is given",
+        description="only as a script of the image's own Python, in a fork: nobody reads what arguments it is given",
     )
     late: bool = Field(default=False, description="run after registration in Keystone, when the users can log in")
     outputs: list[Name] = Field(

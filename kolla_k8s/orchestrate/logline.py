@@ -1,8 +1,8 @@
-"""What does the init step that runs right now say about its own progress?
+"""What does the step that runs right now say about its own progress?
 
 Only the container knows whether it waits for a port, for a bootstrap or works on row 4000: the last line of its log
 says so. It is read in the background, a request every two seconds for what is being waited for, so that no judgement
-waits for a log. Text that changes in more than numbers counts as progress.
+waits for a log. Text that changes in more than whole numbers counts as progress.
 """
 
 from __future__ import annotations
@@ -64,4 +64,4 @@ class LogLine:
             return  # the container may be gone by now: its pod will tell
         last = lines[-1] if lines else ""
         self.line = last or self.line
-        self._facts.add((pod, container, re.sub(r"\d+", "", last)))
+        self._facts.add((pod, container, re.sub(r"\b\d+\b", "", last)))

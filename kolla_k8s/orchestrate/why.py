@@ -24,7 +24,8 @@ class Blocker:
 
     Attributes:
         pod, container: Empty when the object itself says it all.
-        is_working: The container is an init step that runs: the last line of its log says more than Kubernetes can.
+        is_working: The container is an init step or of a Job, and runs: the last line of its log says more than
+            Kubernetes can.
     """
 
     thing: str
@@ -39,7 +40,7 @@ class Blocker:
         return f"{where}: {self.reason}"
 
     def with_log(self, line: str) -> Blocker:
-        """Put the last log line of a running init step in the place of Kubernetes' words."""
+        """Put the last log line of a running step in the place of Kubernetes' words."""
         return replace(self, reason=line) if line else self
 
 
@@ -69,19 +70,20 @@ def _explain_pod(thing: str, one: PodOf, events: Mapping[str, Sequence[KubeObjec
     pod = one.pod
     name = pod["metadata"]["name"]
     told = events.get(uid_of(pod), ())
-    status = next((s for s in statuses(pod) if not _is_done(s)), None)
+    must_end = thing.startswith("Job ")
+    status = next((s for s in statuses(pod) if not _is_done(s, must_end=must_end)), None)
     if status is None:
         scheduled = conditions(pod).get("PodScheduled", {})
         return Blocker(thing, str(scheduled.get("message") or _last(told) or assess(pod).why), pod=name)
-    is_init = status in (pod["status"].get("initContainerStatuses") or ())
-    is_working = is_init and "running" in (status.get("state") or {})
+    is_step = must_end or status in (pod["status"].get("initContainerStatuses") or ())
+    is_working = is_step and "running" in (status.get("state") or {})
     said = "is at work" if is_working else _say(status, told)
     return Blocker(thing, said, pod=name, container=status["name"], is_working=is_working)
 
 
-def _is_done(status: Status) -> bool:
+def _is_done(status: Status, *, must_end: bool) -> bool:
     ended = (status.get("state") or {}).get("terminated")
-    return bool(status.get("ready")) or (ended is not None and not ended.get("exitCode"))
+    return bool(status.get("ready") and not must_end) or (ended is not None and not ended.get("exitCode"))
 
 
 def _say(status: Status, told: Sequence[KubeObject]) -> str:

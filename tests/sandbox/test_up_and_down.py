@@ -13,6 +13,7 @@ from sandbox.api import Api
 from sandbox.cluster import down, status, up
 from sandbox.control_plane import control_plane
 from sandbox.layout import layout
+from sandbox.node import keep_images_in_memory
 from sandbox.policy import ruleset
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(600)]
@@ -55,6 +56,17 @@ def test_up_is_idempotent_and_down_leaves_nothing():
 
     assert {"mounts": [], "netns": [], "processes": [], "cgroups": [], "state": []} == traces("trace")
     assert not status(at)["is_up"]
+
+
+def test_node_that_comes_back_has_its_images_where_they_were(tmp_path):
+    """
+    By then there may be more memory: nothing is mounted over them.
+    """
+    (tmp_path / "images").write_text("there")
+    keep_images_in_memory(tmp_path)
+
+    assert "there" == (tmp_path / "images").read_text()
+    assert not tmp_path.is_mount()
 
 
 def test_control_plane_alone_serves_and_ends(tmp_path):

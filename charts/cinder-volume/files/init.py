@@ -26,7 +26,7 @@ RENDERED = ROOT / "run/kolla-k8s/rendered"
 NODES = ROOT / "run/kolla-k8s/nodes/nodes.json"
 SAID_LAST = ROOT / "dev/termination-log"
 TOKEN = ROOT / "run/kolla-k8s/token"
-FORK, WAIT = os.fork, os.waitpid  # before a program that is loaded can put others in their place, as eventlet does
+WAIT = os.waitpid  # before a program that is loaded puts another in its place, as eventlet does
 PLACEHOLDER = re.compile(r"\$\{([a-z]+):([^}|]+)((?:\|[a-z]+(?:=[^}|]*)?)*)\}")
 
 
@@ -427,11 +427,17 @@ def is_chosen(facts, command):
     return all(facts.option(name) == _plain(wanted) for name, wanted in command.get("when", {}).items())
 
 
+def begin(name):
+    """Say which step begins; Kubernetes shows it of a container that does not come to its end."""
+    print(f"{name}: begins", flush=True)
+    SAID_LAST.write_text(name)
+
+
 def steps(facts, names):
     """Run named commands in order, each in a process of its own; the first that fails ends the container.
 
-    A Python program is loaded once, here, and runs in forks of this process: loading it takes longer than most steps,
-    and nobody reads which arguments a fork is given.
+    A script of this Python is loaded once, here, and runs in forks of this process: loading it takes longer than most
+    steps, and nobody reads which arguments a fork is given.
     """
     for name in names:
         command = facts.pod["steps"][name]
@@ -440,40 +446,33 @@ def steps(facts, names):
         elif not is_chosen(facts, command):
             print(f"{name}: not chosen by the site's options", flush=True)
         else:
-            print(f"{name}: begins", flush=True)
+            begin(name)
             ended = _run([fill(word, facts) for word in command["run"]], must_hide=command.get("in_process"))
             if ended:
-                print(f"{name}: exit code {ended}", flush=True)
-                SAID_LAST.write_text(name)
-                raise SystemExit(ended)
+                raise SystemExit(ended if ended > 0 else 128 - ended)
 
 
 def _run(argv, *, must_hide):
-    """Exit code of a command; one that is no Python program cannot hide what it is told."""
+    """Exit code of a command, negative for a signal; only a script of this Python hides what it is told."""
     program = shutil.which(argv[0]) or argv[0]
-    if not _is_python(program):
-        if must_hide:
-            raise SystemExit(f"{program} is no Python program, and would show its arguments")
-        return _as_exit_code(subprocess.run(argv, check=False).returncode)
-    sys.argv = argv
-    runpy.run_path(program, run_name="loaded")  # what it imports; its work waits for the name __main__
-    child = FORK()
-    if not child:
+    text = Path(program).read_bytes()
+    interpreter = Path(text.partition(b"\n")[0].decode(errors="replace").lstrip("#! "))
+    is_ours = text.startswith(b"#!") and interpreter.parent == Path(sys.executable).parent
+    if must_hide and not is_ours:
+        raise SystemExit(f"{program} is no script of {sys.executable}, and would show its arguments")
+    if is_ours and re.search(rb"^if __name__ == ['\"]__main__['\"]:", text, re.MULTILINE):
+        sys.argv = argv
+        runpy.run_path(program, run_name="loaded")  # what it imports: its work waits for the name __main__
+    sys.stdout.flush()
+    sys.stderr.flush()
+    child = os.fork()
+    if not child and is_ours:
+        sys.argv = argv
         runpy.run_path(program, run_name="__main__")
         raise SystemExit(0)
-    return _as_exit_code(os.waitstatus_to_exitcode(WAIT(child, 0)[1]))
-
-
-def _is_python(program):
-    """Whether a program is a script of this Python that does nothing when it is imported, as those that pip makes."""
-    text = Path(program).read_bytes()
-    interpreter = Path(text.partition(b"\n")[0][2:].strip().decode(errors="replace"))
-    is_ours = text.startswith(b"#!") and interpreter.parent == Path(sys.executable).parent
-    return is_ours and re.search(rb"^if __name__ == ['\"]__main__['\"]:", text, re.MULTILINE) is not None
-
-
-def _as_exit_code(code):
-    return code if code >= 0 else 128 - code
+    if not child:
+        os.execv(program, argv)
+    return os.waitstatus_to_exitcode(WAIT(child, 0)[1])
 
 
 def load():

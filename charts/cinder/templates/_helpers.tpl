@@ -509,6 +509,20 @@ volumes:
   emptyDir:
     medium: Memory
     sizeLimit: 8Mi
+- name: secrets-identity-record
+  projected:
+    defaultMode: 288
+    sources:
+    - secret:
+        name: cinder-secrets
+        items:
+        - key: service-password
+          path: cinder/service-password
+    - secret:
+        name: keystone-secrets
+        items:
+        - key: admin-password
+          path: keystone/admin-password
 - name: secrets-databases-messaging
   projected:
     defaultMode: 288
@@ -530,20 +544,6 @@ volumes:
         items:
         - key: admin-password
           path: rabbitmq/admin-password
-- name: secrets-identity-record
-  projected:
-    defaultMode: 288
-    sources:
-    - secret:
-        name: cinder-secrets
-        items:
-        - key: service-password
-          path: cinder/service-password
-    - secret:
-        name: keystone-secrets
-        items:
-        - key: admin-password
-          path: keystone/admin-password
 - name: secrets-prepare
   projected:
     defaultMode: 288

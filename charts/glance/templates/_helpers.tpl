@@ -513,20 +513,6 @@ volumes:
   emptyDir:
     medium: Memory
     sizeLimit: 8Mi
-- name: secrets-databases
-  projected:
-    defaultMode: 288
-    sources:
-    - secret:
-        name: glance-secrets
-        items:
-        - key: database-password
-          path: glance/database-password
-    - secret:
-        name: mariadb-secrets
-        items:
-        - key: root-password
-          path: mariadb/root-password
 - name: secrets-identity-record
   projected:
     defaultMode: 288
@@ -541,6 +527,20 @@ volumes:
         items:
         - key: admin-password
           path: keystone/admin-password
+- name: secrets-databases
+  projected:
+    defaultMode: 288
+    sources:
+    - secret:
+        name: glance-secrets
+        items:
+        - key: database-password
+          path: glance/database-password
+    - secret:
+        name: mariadb-secrets
+        items:
+        - key: root-password
+          path: mariadb/root-password
 - name: secrets-prepare
   projected:
     defaultMode: 288

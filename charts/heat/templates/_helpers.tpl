@@ -496,6 +496,22 @@ volumes:
   emptyDir:
     medium: Memory
     sizeLimit: 8Mi
+- name: secrets-identity-record
+  projected:
+    defaultMode: 288
+    sources:
+    - secret:
+        name: heat-secrets
+        items:
+        - key: domain-admin-password
+          path: heat/domain-admin-password
+        - key: service-password
+          path: heat/service-password
+    - secret:
+        name: keystone-secrets
+        items:
+        - key: admin-password
+          path: keystone/admin-password
 - name: secrets-databases-messaging
   projected:
     defaultMode: 288
@@ -517,22 +533,6 @@ volumes:
         items:
         - key: admin-password
           path: rabbitmq/admin-password
-- name: secrets-identity-record
-  projected:
-    defaultMode: 288
-    sources:
-    - secret:
-        name: heat-secrets
-        items:
-        - key: domain-admin-password
-          path: heat/domain-admin-password
-        - key: service-password
-          path: heat/service-password
-    - secret:
-        name: keystone-secrets
-        items:
-        - key: admin-password
-          path: keystone/admin-password
 - name: secrets-prepare
   projected:
     defaultMode: 288

@@ -525,6 +525,17 @@ volumes:
   emptyDir:
     medium: Memory
     sizeLimit: 8Mi
+- name: secrets-record-identity
+  projected:
+    defaultMode: 288
+    sources:
+    - secret:
+        name: keystone-secrets
+        items:
+        - key: admin-password
+          path: keystone/admin-password
+        - key: gate-password
+          path: keystone/gate-password
 - name: secrets-databases
   projected:
     defaultMode: 288
@@ -548,17 +559,6 @@ volumes:
         items:
         - key: admin-password
           path: keystone/admin-password
-- name: secrets-record-identity
-  projected:
-    defaultMode: 288
-    sources:
-    - secret:
-        name: keystone-secrets
-        items:
-        - key: admin-password
-          path: keystone/admin-password
-        - key: gate-password
-          path: keystone/gate-password
 - name: secrets-prepare
   projected:
     defaultMode: 288

@@ -513,6 +513,20 @@ volumes:
   emptyDir:
     medium: Memory
     sizeLimit: 8Mi
+- name: secrets-identity-record
+  projected:
+    defaultMode: 288
+    sources:
+    - secret:
+        name: keystone-secrets
+        items:
+        - key: admin-password
+          path: keystone/admin-password
+    - secret:
+        name: neutron-secrets
+        items:
+        - key: service-password
+          path: neutron/service-password
 - name: secrets-databases-messaging
   projected:
     defaultMode: 288
@@ -536,20 +550,6 @@ volumes:
         items:
         - key: admin-password
           path: rabbitmq/admin-password
-- name: secrets-identity-record
-  projected:
-    defaultMode: 288
-    sources:
-    - secret:
-        name: keystone-secrets
-        items:
-        - key: admin-password
-          path: keystone/admin-password
-    - secret:
-        name: neutron-secrets
-        items:
-        - key: service-password
-          path: neutron/service-password
 - name: secrets-prepare
   projected:
     defaultMode: 288

@@ -228,6 +228,7 @@ def main(arguments):
     """``bootstrap.py databases|messaging|identity|record...``: these steps, in order."""
     facts = init.load()
     for name in arguments:
+        init.begin(name)
         {"databases": databases, "messaging": messaging, "identity": identity, "record": record}[name](facts)
 
 

@@ -530,6 +530,20 @@ volumes:
   emptyDir:
     medium: Memory
     sizeLimit: 8Mi
+- name: secrets-identity-record
+  projected:
+    defaultMode: 288
+    sources:
+    - secret:
+        name: keystone-secrets
+        items:
+        - key: admin-password
+          path: keystone/admin-password
+    - secret:
+        name: nova-secrets
+        items:
+        - key: service-password
+          path: nova/service-password
 - name: secrets-databases-messaging
   projected:
     defaultMode: 288
@@ -566,20 +580,6 @@ volumes:
         items:
         - key: nova-cell-messaging-password
           path: nova/nova-cell-messaging-password
-- name: secrets-identity-record
-  projected:
-    defaultMode: 288
-    sources:
-    - secret:
-        name: keystone-secrets
-        items:
-        - key: admin-password
-          path: keystone/admin-password
-    - secret:
-        name: nova-secrets
-        items:
-        - key: service-password
-          path: nova/service-password
 - name: secrets-prepare
   projected:
     defaultMode: 288

@@ -491,20 +491,6 @@ volumes:
   emptyDir:
     medium: Memory
     sizeLimit: 8Mi
-- name: secrets-databases
-  projected:
-    defaultMode: 288
-    sources:
-    - secret:
-        name: mariadb-secrets
-        items:
-        - key: root-password
-          path: mariadb/root-password
-    - secret:
-        name: placement-secrets
-        items:
-        - key: database-password
-          path: placement/database-password
 - name: secrets-identity-record
   projected:
     defaultMode: 288
@@ -519,6 +505,20 @@ volumes:
         items:
         - key: service-password
           path: placement/service-password
+- name: secrets-databases
+  projected:
+    defaultMode: 288
+    sources:
+    - secret:
+        name: mariadb-secrets
+        items:
+        - key: root-password
+          path: mariadb/root-password
+    - secret:
+        name: placement-secrets
+        items:
+        - key: database-password
+          path: placement/database-password
 - name: secrets-prepare
   projected:
     defaultMode: 288

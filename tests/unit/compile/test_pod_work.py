@@ -35,7 +35,7 @@ HERE = "127.15.67.2"
 @pytest.fixture(autouse=True)
 def root(tmp_path, authority, monkeypatch):
     """Root directory of a pod: its file, its token, its secrets."""
-    for folder in ("kolla-k8s", "run/kolla-k8s/rendered", "run/kolla-k8s/token", "run/kolla-k8s/secrets"):
+    for folder in ("dev", "kolla-k8s", "run/kolla-k8s/rendered", "run/kolla-k8s/token", "run/kolla-k8s/secrets"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "kolla-k8s/pod.json").write_text(json.dumps(POD))
     (tmp_path / "run/kolla-k8s/token/ca.crt").write_bytes((authority / "ca.crt").read_bytes())
@@ -171,16 +171,17 @@ def steps_of(*names, steps):
 
 
 @pytest.fixture
-def show(root):
-    """A program as pip makes it, which says what it loads and what it is told."""
-    path = root / "show.py"
-    path.write_text(
-        f"#!{sys.executable}\nimport sys\nprint('loaded', flush=True)\n"
-        "if __name__ == '__main__':\n"
-        "    print(sys.argv[1], open('/proc/self/cmdline').read().count('pa'))\n"
-        "    sys.exit(int(sys.argv[2]))\n"
-    )
-    return str(path)
+def script(root):
+    """Write a script of this Python, which says what it is told and ends as it is told."""
+
+    def write(*lines, guard="if __name__ == '__main__':"):
+        path = root / "script"
+        work = ["print(sys.argv[1], open('/proc/self/cmdline').read().count('pa'))", "sys.exit(int(sys.argv[2]))"]
+        body = [*(f"    {line}" for line in work)] if guard else work
+        path.write_text("\n".join([f"#!{sys.executable}", "import os, signal, sys", *lines, guard, *body, ""]))
+        return str(path)
+
+    return write
 
 
 def test_step_becomes_its_command():
@@ -192,50 +193,57 @@ def test_step_becomes_its_command():
     assert "show: begins\n2 on mariadb.openstack.svc\n" == steps_of("show", steps=steps).stdout
 
 
-def test_python_program_runs_in_forks_of_one_process(show):
+def test_script_runs_in_forks_of_one_process_that_has_loaded_it(script, root):
     """
-    So that a secret stands in no process's arguments, and what it imports is loaded once for all steps.
+    What it imports is loaded once for all steps, and a secret stands in no process's arguments.
     """
-    (Path(show).parent / "heavy.py").write_text("print('once', flush=True)\n")
-    Path(show).write_text(
-        Path(show).read_text().replace("import sys", "import sys\nsys.path += [sys.argv[3]]; import heavy")
-    )
-    run_it = [show, "${secret:password}", "0", str(Path(show).parent)]
-    done = steps_of("one", "two", steps={"one": {"run": run_it, "in_process": True}, "two": {"run": run_it}})
+    (root / "heavy.py").write_text("print('once')\n")
+    made = script(f"sys.path.append({str(root)!r})", "import heavy")
+    step = {"run": [made, "${secret:password}", "0"]}
+    done = steps_of("one", "two", steps={"one": {**step, "in_process": True}, "two": step})
 
-    said = ["one: begins", "once", "loaded", "loaded", "pa'ss 0", "two: begins", "loaded", "loaded", "pa'ss 0"]
-    assert said == done.stdout.splitlines()
+    assert ["one: begins", "once", "pa'ss 0", "two: begins", "pa'ss 0"] == done.stdout.splitlines()
 
 
-def test_step_that_fails_ends_the_others_and_is_named(show, root):
+def test_script_that_would_work_while_it_is_loaded_is_not_loaded_before(script):
     """
-    By what Kubernetes shows of the container, too.
+    It has no guard; it still runs in a fork.
     """
-    (root / "dev").mkdir()
-    steps = {"one": {"run": [show, "a", "3"]}, "two": {"run": ["echo", "two"]}}
-    done = steps_of("one", "two", steps=steps)
+    step = {"run": [script(guard=""), "${secret:password}", "0"], "in_process": True}
 
-    assert (3, "one: exit code 3") == (done.returncode, done.stdout.splitlines()[-1])
-    assert "one" == (root / "dev/termination-log").read_text()
+    assert ["one: begins", "pa'ss 0"] == steps_of("one", steps={"one": step}).stdout.splitlines()
 
 
-def test_step_that_is_killed_ends_as_a_shell_would_say_it(root):
+def test_step_that_fails_ends_the_others_and_is_named(script, root):
+    """
+    By what Kubernetes shows of the container.
+    """
+    steps = {"one": {"run": ["true"]}, "two": {"run": [script(), "a", "3"]}, "three": {"run": ["echo", "three"]}}
+    done = steps_of("one", "two", "three", steps=steps)
+
+    assert (3, "a 0") == (done.returncode, done.stdout.splitlines()[-1])
+    assert "two" == (root / "dev/termination-log").read_text()
+
+
+@pytest.mark.parametrize("kind", ["script", "other"])
+def test_step_that_is_killed_ends_as_a_shell_would_say_it(script, kind):
     """
     Whatever kind of program it is.
     """
-    (root / "dev").mkdir()
+    own = script("if __name__ == '__main__': os.kill(os.getpid(), signal.SIGKILL)")
+    command = {"script": [own, "a", "0"], "other": ["sh", "-c", "kill -9 $$"]}[kind]
 
-    assert 137 == steps_of("one", steps={"one": {"run": ["sh", "-c", "kill -9 $$"]}}).returncode
+    assert 137 == steps_of("one", steps={"one": {"run": command}}).returncode
 
 
 def test_program_that_would_show_its_arguments_is_refused():
     """
-    Only a Python program can be given a secret.
+    Only a script of this Python can be given a secret.
     """
     done = steps_of("one", steps={"one": {"run": ["echo", "${secret:password}"], "in_process": True}})
 
     assert (1, "one: begins\n") == (done.returncode, done.stdout)
-    assert "is no Python program, and would show its arguments" in done.stderr
+    assert f"is no script of {sys.executable}, and would show its arguments" in done.stderr
 
 
 def test_contraction_is_left_to_the_upgrade_of_an_old_database(root):
@@ -643,6 +651,17 @@ def test_facts_of_the_bootstrap_stand_in_files(root, api):
     assert "a1b2 none" == (root / "run/kolla-k8s/rendered/a.conf").read_text()
 
 
+def test_built_in_steps_follow_each_other_in_one_process(root, api):
+    """
+    Each says its name, which Kubernetes shows of the one that fails.
+    """
+    with api((200, {})) as server:
+        done = run("bootstrap.py", "record", "identity", pod={"steps": {}}, **RECORD, **told(server))
+
+    assert ["record: begins", "bootstrap abc is done", "identity: begins"] == done.stdout.splitlines()
+    assert (1, "identity") == (done.returncode, (root / "dev/termination-log").read_text())
+
+
 def test_bootstrap_is_recorded_by_its_digest(api):
     """
     A refusal is waited out: without the record pods would wait for ever.
@@ -651,6 +670,6 @@ def test_bootstrap_is_recorded_by_its_digest(api):
         done = run("bootstrap.py", "record", pod={"steps": {}}, **RECORD, **told(server))
     request = server.asked[1]
 
-    assert "trying again: Kubernetes answered 503: busy\nbootstrap abc is done\n" == done.stdout
+    assert "record: begins\ntrying again: Kubernetes answered 503: busy\nbootstrap abc is done\n" == done.stdout
     assert ("PATCH", ["abc"]) == (request.method, list(request.body["data"]))
     assert "application/merge-patch+json" == request.headers["Content-Type"]

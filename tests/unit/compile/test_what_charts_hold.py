@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 from kolla_k8s.compile.render import render_chart
+from kolla_k8s.model.service import Schema
 from tests.conftest import catalog_of
 from tests.unit.compile.defined import DEPLOYMENT, LISTENING, a_definition, files_of, write
 
@@ -15,18 +17,41 @@ HOST = {"reason": "looks at every process", "pid": True}
 AGENT = {**DEPLOYMENT, "kind": "DaemonSet", "privilege": PRIVILEGE, "host": HOST, "roll": {"max-unavailable": 2}}
 
 
+def containers_of_bootstrap(files):
+    """Name -> its lines, of the containers of the bootstrap's pod, in order."""
+    _, _, rest = files["templates/_helpers.tpl"].partition("initContainers:\n")
+    parts = re.split(r"^- name: (\S+)\n", rest.partition("\nvolumes:")[0], flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
 def test_bootstrap_of_steps_alone_has_no_built_in_ones(tmp_path):
     """
     Neither databases nor messaging nor identity: the named step, then the record.
     """
     bootstrap = {"image": "memcached", "steps": {"fill": {"run": ["fill"]}}}
 
-    helpers = files_of(tmp_path, "one", a_definition("one", bootstrap=bootstrap))["templates/_helpers.tpl"]
+    files = files_of(tmp_path, "one", a_definition("one", bootstrap=bootstrap))
 
-    assert ["prepare", "steps", "record"] == [
-        line.split()[-1] for line in helpers.splitlines() if line.startswith(("  name: ", "- name: "))
-        and line.split()[-1] in {"prepare", "steps", "record", "databases", "messaging", "identity"}
-    ]  # fmt: skip
+    assert ["prepare", "steps", "record"] == list(containers_of_bootstrap(files))
+
+
+def test_what_makes_accounts_shares_no_container_with_what_registers(shipped):
+    """
+    Each sees secrets of its own, and the token is where the record is written.
+    """
+    found = containers_of_bootstrap(render_chart(shipped, "nova").files)
+    seen = {name: set(re.findall(r"(secrets-\S+|token)$", lines, re.MULTILINE)) for name, lines in found.items()}
+    spec = shipped["nova"].spec
+    no_steps = {"db_schema": Schema(), "bootstrap": spec.bootstrap.model_copy(update={"steps": {}})}
+    nova = shipped["nova"].model_copy(update={"spec": spec.model_copy(update=no_steps)})
+    catalog = replace(shipped, services={**shipped.services, "nova": nova})
+    without = containers_of_bootstrap(render_chart(catalog, "nova").files)
+
+    assert ["prepare", "databases-messaging", "steps", "identity-record"] == list(found)
+    assert {"secrets-databases-messaging"} == seen["databases-messaging"]
+    assert {"secrets-steps"} == seen["steps"]
+    assert {"secrets-identity-record", "token"} == seen["identity-record"]
+    assert ["prepare", "databases-messaging", "identity-record"] == list(without)
 
 
 def test_late_steps_come_after_registration(wide):
@@ -34,10 +59,8 @@ def test_late_steps_come_after_registration(wide):
     When the service's users can log in; what they find is recorded last, and named in a file of the pods alone.
     """
     files = render_chart(wide, "octavia").files
-    names = re.findall(r"^- name: ([-a-z]+)$", files["templates/_helpers.tpl"], re.MULTILINE)
-
     in_order = ["prepare", "databases-messaging", "steps", "identity", "late-steps", "record"]
-    assert in_order == [name for name in names if name in in_order]
+    assert in_order == list(containers_of_bootstrap(files))
     assert ["mgmt-net", "sec-group"] == json.loads(files["files/bootstrap.json"])["steps"]["management-network"][
         "outputs"
     ]

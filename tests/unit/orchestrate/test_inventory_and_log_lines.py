@@ -96,14 +96,13 @@ def at_work(pod="api-1"):
 
 def test_last_line_of_the_init_step_is_read_now_and_then():
     """
-    Not at each look: a request every two seconds; numbers alone are no progress.
+    Not at each look: a request every two seconds; numbers alone are no progress, those in names are.
     """
 
     async def followed():
         cluster = FakeCluster()
-        cluster.set_logs("api-1", "prepare", "row 1\n")
         line = LogLine(cluster, VirtualClock())
-        for text in ("row 1\n", "row 2\n", "done\n"):
+        for text in ("row 1 of cell0\n", "row 2 of cell0\n", "row 3 of cell1\n"):
             cluster.set_logs("api-1", "prepare", text)
             for _ in range(3):
                 line.follow(at_work(), "openstack")
@@ -113,8 +112,8 @@ def test_last_line_of_the_init_step_is_read_now_and_then():
 
     line, requests = run(followed())
 
-    assert "done" == line.line
-    assert {("api-1", "prepare", "row "), ("api-1", "prepare", "done")} == line.facts()
+    assert "row 3 of cell1" == line.line
+    assert {("api-1", "prepare", "row  of cell0"), ("api-1", "prepare", "row  of cell1")} == line.facts()
     assert 3 == len(requests)
 
 

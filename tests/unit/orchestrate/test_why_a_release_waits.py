@@ -111,6 +111,17 @@ def test_failed_objects_come_first_then_jobs():
     assert "Job boot" == blocker([SET, {**job("boot"), "status": {}}]).thing
 
 
+def test_running_container_of_a_job_is_at_work_though_it_is_ready():
+    """
+    Ready it is as soon as it runs: Kubernetes knows no more of it, its log does.
+    """
+    boot = job("boot")
+    found = blocker([boot], pod("boot-x", owner=boot, statuses=[runs("identity-record", ready=True)]))
+
+    assert "Job boot > Pod boot-x > identity-record: is at work" == str(found)
+    assert found.is_working
+
+
 def test_object_that_is_not_there_is_named():
     """
     Helm applied it, and the API has not shown it yet.
