@@ -7,6 +7,7 @@ clone on the same machine builds nothing, and a changed pin builds exactly what 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -79,6 +80,13 @@ def _build(wanted: Program, target: Path) -> None:
     environment = {**os.environ, "CGO_ENABLED": "0"}
     subprocess.run(command, cwd=MODULES / wanted.module, env=environment, check=True)
     partial.rename(target)
+
+
+def module(wanted: str) -> Path:
+    """Folder of a Go module, ``path@version``, with all of its files."""
+    command = [_go(), "mod", "download", "-json", wanted]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return Path(json.loads(done.stdout)["Dir"])
 
 
 def _go() -> str:
