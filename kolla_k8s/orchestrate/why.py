@@ -57,7 +57,7 @@ def _explain(view: ReleaseView, seen: Seen) -> Blocker:
     waiting = [one for one in mine if assess(one.pod).state is not State.READY]
     if not waiting:
         return Blocker(thing, _refused(view, seen.live) or seen.verdict.why)
-    return _explain_pod(thing, waiting[-1], view.events)
+    return _explain_pod(thing, waiting[-1], view.events, must_end=seen.wanted["kind"] == "Job")
 
 
 def _refused(view: ReleaseView, live: KubeObject | None) -> str:
@@ -66,11 +66,10 @@ def _refused(view: ReleaseView, live: KubeObject | None) -> str:
     return next((str(e.get("message", "")) for e in reversed(told) if e.get("type") == "Warning"), "")
 
 
-def _explain_pod(thing: str, one: PodOf, events: Mapping[str, Sequence[KubeObject]]) -> Blocker:
+def _explain_pod(thing: str, one: PodOf, events: Mapping[str, Sequence[KubeObject]], *, must_end: bool) -> Blocker:
     pod = one.pod
     name = pod["metadata"]["name"]
     told = events.get(uid_of(pod), ())
-    must_end = thing.startswith("Job ")
     status = next((s for s in statuses(pod) if not _is_done(s, must_end=must_end)), None)
     if status is None:
         scheduled = conditions(pod).get("PodScheduled", {})
