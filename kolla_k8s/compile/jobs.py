@@ -19,6 +19,7 @@ from kolla_k8s.compile.pod import (
     pod_spec,
     prepare_step,
     process_mounts,
+    programs_mount,
     requests_and_limits,
     token_mount,
     tool_mounts,
@@ -247,6 +248,6 @@ def _task(plan: PodPlan, task: Periodic) -> dict[str, Any]:
         secret = secret_ref(plan.service, task.rotate.secret).secret
         limits = [str(task.rotate.max_active_keys), str(task.rotate.min_age_s)]
         command = ["python3", f"{TOOLS}/rotate.py", secret, *limits]
-        tools = [{"name": "kolla-k8s", "mountPath": TOOLS, "readOnly": True}, token_mount()]
+        tools = [programs_mount(), token_mount()]
     made = container(plan.key, task.image, command, requests_and_limits(task.resources))
     return {**made, "volumeMounts": [*tools, *process_mounts(plan)]}

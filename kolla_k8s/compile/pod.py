@@ -147,9 +147,14 @@ def _node_parts_mount() -> dict[str, Any]:
     return {"name": "nodes", "mountPath": NODES, "readOnly": True}
 
 
+def programs_mount() -> dict[str, Any]:
+    """Mount of the programs of ours and of the pod's file."""
+    return {"name": "kolla-k8s", "mountPath": TOOLS, "readOnly": True}
+
+
 def tool_mounts() -> list[dict[str, Any]]:
     """Mounts of the init program and of the place for rendered files."""
-    return [{"name": "kolla-k8s", "mountPath": TOOLS, "readOnly": True}, {"name": "rendered", "mountPath": RENDERED}]
+    return [programs_mount(), {"name": "rendered", "mountPath": RENDERED}]
 
 
 def prepare_step(plan: PodPlan, main: str, image: str) -> dict[str, Any]:

@@ -106,16 +106,24 @@ def _workloads(room: Room) -> Iterator[Problem]:
         yield from _volumes(room, path, workload.volumes, has_claims=workload.kind is Kind.STATEFUL_SET)
         yield from _mounts(room, path, workload)
         yield from _members(room, path, workload)
-        if workload.metrics:
-            yield from room.unknown((*path, "metrics", "port"), "port", workload.metrics.port, workload.ports)
-        if workload.for_each:
-            yield from room.unknown((*path, "for-each"), "option", workload.for_each, room.service.spec.options)
+        yield from _named(room, path, workload)
         if workload.same_node and workload.spread == "OneANode":
             yield room.problem((*path, "spread"), "same-node says where replicas are", "remove one of the two")
-        if workload.same_node:
-            yield from room.unknown((*path, "same-node"), "service", workload.same_node, room.catalog.services)
         if workload.host and room.service.spec.plane is Plane.CONTROL:
             yield room.problem((*path, "host"), "the control plane shares nothing with the node", "use plane: node")
+
+
+def _named(room: Room, path: Path, workload: Workload) -> Iterator[Problem]:
+    """What a workload names elsewhere in the definitions is there."""
+    spec = room.service.spec
+    if workload.metrics:
+        yield from room.unknown((*path, "metrics", "port"), "port", workload.metrics.port, workload.ports)
+    if workload.for_each:
+        yield from room.unknown((*path, "for-each"), "option", workload.for_each, spec.options)
+    if workload.same_node:
+        yield from room.unknown((*path, "same-node"), "service", workload.same_node, room.catalog.services)
+    if workload.syslog:
+        yield from room.unknown((*path, "syslog"), "volume", workload.syslog, workload.volumes)
 
 
 def _mounts(room: Room, path: Path, workload: Workload) -> Iterator[Problem]:

@@ -17,6 +17,7 @@ from kolla_k8s.compile.pod import (
     pod_spec,
     prepare_step,
     process_mounts,
+    programs_mount,
     requests_and_limits,
     security,
     token_mount,
@@ -26,9 +27,10 @@ from kolla_k8s.compile.values import keeps_apart
 from kolla_k8s.model.catalog import Catalog, belongs_to_nodes, pods_name, service_name
 from kolla_k8s.model.node_parts import config_map_name
 from kolla_k8s.model.service import Service
-from kolla_k8s.model.workload import Container, Kind, Prepare, Probe, Workload
+from kolla_k8s.model.workload import Container, Kind, Prepare, Privilege, Probe, Workload
 
 FOREVER_S = 2147483647
+SYSLOG_RESOURCES = {"requests": {"cpu": "5m", "memory": "16Mi"}, "limits": {"cpu": "200m", "memory": "64Mi"}}
 
 
 def workload_objects(catalog: Catalog, service: Service, name: str) -> dict[str, tuple[dict[str, Any], str]]:
@@ -92,6 +94,7 @@ def _pods(plan: PodPlan, name: str, workload: Workload) -> dict[str, Any]:
         _process(plan, other, beside, resources=requests_and_limits(beside.resources))
         for other, beside in workload.containers.items()
     ]
+    main += [_listener(plan.service, workload, workload.syslog)] if workload.syslog else []
     init = [prepare_step(plan, name, workload.image)] if plan.config_name else []
     init += [_prepare_step(plan, step, prepare, workload) for step, prepare in workload.prepare.items()]
     spec = pod_spec(plan, {"init": init, "main": main}, **_placement(plan, name, workload))
@@ -210,17 +213,35 @@ def _process(plan: PodPlan, name: str, process: Container, *, resources: Any) ->
         made["ports"] = _ports(process)
     probes = {"startupProbe": process.startup, "readinessProbe": process.ready, "livenessProbe": process.live}
     made |= {key: _probe(probe) for key, probe in probes.items() if probe}
-    if process.stop:
-        made["lifecycle"] = {"preStop": {"exec": {"command": list(process.stop)}}}
+    hooks = {"preStop": list(process.stop)} if process.stop else {}
+    if isinstance(process, Workload) and process.syslog:
+        hooks["postStart"] = ["ln", "-sf", _socket(plan.service, process, process.syslog), "/dev/log"]
+    if hooks:
+        made["lifecycle"] = {when: {"exec": {"command": command}} for when, command in hooks.items()}
     return {**made, "volumeMounts": [*_peer_mounts(plan, name), *process_mounts(plan, process.privilege)]}
+
+
+def _listener(service: Service, workload: Workload, where: str) -> dict[str, Any]:
+    """The container that writes out what programs of the main one say to syslog."""
+    volume = workload.volumes[where]
+    command = ["python3", f"{TOOLS}/syslog.py", _socket(service, workload, where)]
+    made = container("syslog", workload.image, command, SYSLOG_RESOURCES)
+    owner = Privilege(reason="a path of the node belongs to root", root=True) if volume.host else None
+    mounts = [programs_mount(), {"name": where, "mountPath": volume.path}]
+    return {**made, "securityContext": security(owner), "volumeMounts": mounts}
+
+
+def _socket(service: Service, workload: Workload, where: str) -> str:
+    """Services may share a folder of the node, and what outlives a pod speaks to the next one at the same place."""
+    return f"{workload.volumes[where].path}/{service.name}.syslog"
 
 
 def _peer_mounts(plan: PodPlan, container_name: str) -> list[dict[str, Any]]:
     """What a member's processes get besides: the programs, and the agent alone the token."""
     workload = plan.service.spec.workloads[plan.key]
-    programs = [{"name": "kolla-k8s", "mountPath": TOOLS, "readOnly": True}]
     has_programs = workload.peers is not None and bool(workload.peers.programs)
-    return [*(programs if has_programs else []), *([token_mount()] if container_name == agent_of(workload) else [])]
+    token = [token_mount()] if container_name == agent_of(workload) else []
+    return [*([programs_mount()] if has_programs else []), *token]
 
 
 def _ports(process: Container) -> list[dict[str, Any]]:

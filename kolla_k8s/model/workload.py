@@ -246,6 +246,11 @@ class Workload(Container):
     )
     for_each: Name | None = Field(default=None, description="option (a map) for each key of which the workload exists")
     metrics: Metrics | None = None
+    syslog: Name | None = Field(
+        default=None,
+        description="volume for a socket that the process finds as /dev/log: what programs that know no other way say "
+        "there, a container `syslog` writes out",
+    )
 
     @property
     def client_ports(self) -> dict[str, int]:
@@ -255,8 +260,17 @@ class Workload(Container):
     @property
     def programs(self) -> tuple[str, ...]:
         """Programs of ours that its pods have beside ``init.py``."""
-        of_peers = tuple(self.peers.programs) if self.peers else ()
-        return (*of_peers, "outlive.sh") if self.host and self.host.outlive else of_peers
+        of_peers = self.peers.programs if self.peers else ()
+        outlive = ("outlive.sh",) if self.host and self.host.outlive else ()
+        return (*of_peers, *outlive, *(("syslog.py",) if self.syslog else ()))
+
+    @model_validator(mode="after")
+    def _may_listen_to_syslog(self) -> Workload:
+        if self.syslog and not (self.privilege and self.privilege.root):
+            raise ValueError("/dev of a container belongs to root: syslog needs privilege with root")
+        if self.syslog and "syslog" in self.containers:
+            raise ValueError("the container that listens to syslog has this name: call the other one something else")
+        return self
 
     @model_validator(mode="after")
     def _has_one_process(self) -> Workload:

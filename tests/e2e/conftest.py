@@ -19,7 +19,7 @@ import pytest
 from kolla_k8s.adapters.kube import connect
 from kolla_k8s.orchestrate.gate import is_ready
 from kolla_k8s.orchestrate.kinds import POD
-from kolla_k8s.ports import Command, ExecResult
+from kolla_k8s.ports import Cluster, Command, ExecResult
 from sandbox import guest
 from sandbox.api import Api
 from sandbox.cluster import down, up
@@ -77,9 +77,19 @@ class Sandbox:
 
         async def ask() -> ExecResult:
             async with connect(self.kubeconfig, None) as cluster:
-                pods = await cluster.list(POD, space, labels=labels)
-                pod = next(pod["metadata"]["name"] for pod in pods if is_ready(pod))
+                pod = await _ready(cluster, labels, space)
                 return await cluster.exec(space, pod, container, Command(["python3", "-"], program))
+
+        return asyncio.run(ask())
+
+    def syslog(self, service: str) -> str:
+        """What programs said that an agent of the node plane started."""
+
+        async def ask() -> str:
+            async with connect(self.kubeconfig, None) as cluster:
+                space = "openstack-node"
+                pod = await _ready(cluster, f"app.kubernetes.io/name={service}", space)
+                return await cluster.logs(space, pod, "syslog", lines=10_000)
 
         return asyncio.run(ask())
 
@@ -106,6 +116,10 @@ class Sandbox:
                 about = event["objectRef"]
                 found.append((event["verb"], about["resource"], about.get("name", "")))
         return found
+
+
+async def _ready(cluster: Cluster, labels: str, space: str) -> str:
+    return str(next(pod["metadata"]["name"] for pod in await cluster.list(POD, space, labels=labels) if is_ready(pod)))
 
 
 def small_guest() -> tuple[str, ...]:
@@ -144,6 +158,17 @@ def own_cloud(name: str, *more: str) -> tuple[str, ...]:
 def steps_of(report: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Steps of a report by name."""
     return {step["name"]: step for step in report["steps"]}
+
+
+def installed_again(cloud: Sandbox, site: tuple[str, ...], name: str) -> tuple[dict[str, str], dict[str, Any]]:
+    """Uninstall one service and install it alone: what the plan does, by name, and the service's step."""
+    gone = cloud.tool("uninstall", *site, name)
+    assert 0 == gone.returncode, gone.stderr
+    planned = json.loads(cloud.tool("plan", *site, "--output", "json", name).stdout)["steps"]
+    done = cloud.tool("install", *site, "--output", "json", name)
+    assert 0 == done.returncode, done.stderr
+    actions = {step["name"]: step["action"] for step in planned if step["action"] != "unchanged"}
+    return actions, steps_of(json.loads(done.stdout))[name]
 
 
 @pytest.fixture

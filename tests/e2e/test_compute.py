@@ -19,7 +19,7 @@ from sandbox.cluster import edge, power_cut
 from sandbox.layout import EDGE_PORT, Layout
 from sandbox.processes import Processes
 from tests.e2e.browser import Dashboard
-from tests.e2e.conftest import ROOT, SPACE, Sandbox, own_sandbox, small_guest, steps_of
+from tests.e2e.conftest import ROOT, SPACE, Sandbox, installed_again, own_sandbox, small_guest, steps_of
 from tests.e2e.members import client, key_of
 from tests.e2e.outside import outside, reaches
 from tests.e2e.sampler import Sampler
@@ -148,12 +148,14 @@ def test_every_service_starts_after_what_it_needs(compute):
 
 def test_server_boots_and_goes_without_a_trace(compute):
     """
-    Its console shows the address and the metadata, it answers ping, and no process is left of it.
+    Its console shows the address and the metadata, it answers ping, and no process is left of it. Who gave it the
+    metadata says so.
     """
     report = compute[0].smoke(*SITE)
 
     assert [*STEPS, "clean"] == [step["step"] for step in report["steps"] if step["is_green"]]
     assert all(step["took_s"] > 0 for step in report["steps"])
+    assert "GET /" in compute[0].syslog("neutron-metadata")
     assert "green" == report["outcome"]
     assert set() == guests(compute[0].at)
 
@@ -270,15 +272,12 @@ def test_service_is_installed_again_alone(compute, name):
     One apply; what it needs is only checked, and nothing else is touched.
     """
     cloud = compute[0]
-    gone = cloud.tool("uninstall", *SITE, name)
-    planned = json.loads(cloud.tool("plan", *SITE, "--output", "json", name).stdout)["steps"]
     before = {uid for uid, pod in pods(cloud).items() if not pod.startswith(f"{name}-")}
 
-    report = steps_of(install(cloud, name))
+    planned, step = installed_again(cloud, SITE, name)
 
-    assert 0 == gone.returncode, gone.stderr
-    assert {name: "install"} == {step["name"]: step["action"] for step in planned if step["action"] != "unchanged"}
-    assert "green" == report[name]["state"]
+    assert {name: "install"} == planned
+    assert "green" == step["state"]
     assert before <= set(pods(cloud))
     if name == "ovn":  # agents and Neutron wrote down where its databases are
         assert "green" == cloud.smoke(*SITE)["outcome"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.control_plane import wait_until
-from tests.e2e.conftest import ROOT, Sandbox, own_sandbox
+from tests.e2e.conftest import ROOT, Sandbox, installed_again, own_sandbox
 from tests.e2e.outside import outside, reaches
 
 pytestmark = [pytest.mark.e2e, pytest.mark.compute, pytest.mark.timeout(1800)]
@@ -41,10 +41,14 @@ def servers() -> dict[int, str]:
 def test_server_boots_and_goes_without_a_trace(cloud):
     """
     DHCP, metadata, security groups and the switch are all agents' work; they hear of a network's end when it has gone.
+    What their servers say is heard.
     """
     report = cloud.smoke(*SITE)
 
     assert "green" == report["outcome"], report
+    said = cloud.syslog("neutron-dhcp")
+    assert "DHCPACK" in said
+    assert "GET /" in said
     wait_until("what served the guest has ended", lambda: not servers())
 
 
@@ -64,8 +68,20 @@ def test_what_serves_guests_outlives_the_agents(cloud):
 
     assert 0 == again.returncode, again.stderr
     assert before == while_away
+    assert "dnsmasq" in cloud.syslog("neutron-dhcp")
     assert set(before.values()) == set(after.values()) == SERVERS
     assert "green" == gone["outcome"]
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_agent_is_installed_again_alone(cloud, name):
+    """
+    One apply; what it needs is only checked.
+    """
+    planned, step = installed_again(cloud, SITE, name)
+
+    assert {name: "install"} == planned
+    assert "green" == step["state"]
 
 
 def test_server_is_reached_from_outside_by_its_floating_ip(cloud):

@@ -11,6 +11,7 @@ from tests.unit.compile.defined import DEPLOYMENT, LISTENING, a_definition, writ
 HOST = {"reason": "looks at every process", "pid": True}
 OPTION = {"options": {"datapath": {"default": "system", "help": "where"}}}
 ROOT = {"reason": "looks at every process", "root": True}
+SYSLOG = {"privilege": ROOT, "volumes": {"state": {"path": "/a", "scratch": "disk"}}}
 BESIDE = {"image": "memcached", "run": ["run"]}
 GATE = {"kind": "openstack-request", "workload": "api"}
 ROTATE = {"secret": "keys", "max-active-keys": 3}
@@ -114,6 +115,12 @@ def problems(folder, *definitions):
         (workload(kind="StatefulSet", ports={}, peers={"addresses": True}), "nothing of it listens; give the work"),
         (workload(peers={"writer": True}), "nobody agrees on a writer; name an agent in peers.agent"),
         (workload(peers={"agent": "b"}, containers={"b": BESIDE}), "only a StatefulSet has members; use kind"),
+        (workload(syslog="a"), "/dev of a container belongs to root: syslog needs privilege with root"),
+        (
+            workload(syslog="state", containers={"syslog": BESIDE}, **SYSLOG),
+            "the container that listens to syslog has",
+        ),
+        (workload(syslog="stat", **SYSLOG), 'api.syslog: no volume is called "stat"; did you mean "state"?'),
         (workload(env={"A": "${secret:a}"}), "${secret:a} cannot be filled in on a process's environment; put it"),
         (workload(stop=["a", "${secret:a}"]), "api.stop: ${secret:a} cannot be filled in on a process's command line"),
         (workload(live={"exec": ["${host:other}"]}), "live.exec: ${host:other} cannot be filled in on a process's"),
