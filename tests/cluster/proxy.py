@@ -13,6 +13,7 @@ import json
 import math
 import random
 import re
+import socket
 import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -149,20 +150,35 @@ class Proxy:
     _port: int = 0
     _seen: Counter[object] = field(default_factory=Counter)
     _lines: set[asyncio.BaseTransport] = field(default_factory=set)
-    _site: web.TCPSite | None = None
+    _accepting: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Listen (again)."""
+        listening = socket.create_server(("127.0.0.1", self._port), backlog=128)
+        listening.setblocking(False)
+        self._port = listening.getsockname()[1]
+        self._accepting = asyncio.create_task(self._accept(listening))
+
+    async def _accept(self, listening: socket.socket) -> None:
+        """Take connections: asyncio's own server would forget those that have not greeted yet when it ends."""
+        with listening:
+            async with asyncio.TaskGroup() as greeting:
+                while True:
+                    line, _ = await asyncio.get_running_loop().sock_accept(listening)
+                    greeting.create_task(self._greet(line))
+
+    async def _greet(self, line: socket.socket) -> None:
         assert self._runner is not None
-        self._site = web.TCPSite(self._runner, "127.0.0.1", self._port, ssl_context=self._tls, reuse_address=True)
-        await self._site.start()
-        self._port = self._runner.addresses[0][1]
+        assert self._runner.server is not None
+        with contextlib.suppress(OSError):
+            await asyncio.get_running_loop().connect_accepted_socket(self._runner.server, line, ssl=self._tls)
 
     async def close(self) -> None:
         """Refuse new connections and break those there are: an API server that is gone."""
-        if self._site is not None:
-            await self._site.stop()
-        self._site = None
+        if self._accepting is not None:
+            self._accepting.cancel()
+            await asyncio.wait([self._accepting])
+        self._accepting = None
         for line in self._lines:
             _break(line)
         self._lines.clear()

@@ -193,3 +193,18 @@ async def test_upgrade_to_anything_else_is_refused_plainly(proxy: Proxy) -> None
 
     assert 501 == status
     assert "passes on websockets" in said
+
+
+async def test_proxy_that_ends_ends_whoever_has_not_greeted_it_yet(made: World, tmp_path: Path) -> None:
+    """
+    A client that was killed while it connected would else be found open by the next test.
+    """
+    async with made.proxy(tmp_path / "kubeconfig") as proxy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(proxy.url.rpartition(":")[2]))
+        await ask(proxy, "/version")  # whoever came before has been taken by then
+
+    async with asyncio.timeout(10):
+        said = await reader.read()
+    writer.close()
+
+    assert b"" == said
