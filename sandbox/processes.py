@@ -27,7 +27,10 @@ class Processes:
         return dict(json.loads(self.file.read_text())) if self.file.exists() else {}
 
     def start(self, name: str, command: Sequence[str], *, netns: str = "", fds: Sequence[int] = ()) -> None:
-        """Start a process in the background, in a network namespace if one is named; its output goes to log/NAME."""
+        """Start a process in the background, in a network namespace if one is named; its output goes to log/NAME.
+
+        Go's programs collect garbage a third as often as by themselves: it was a fifth of an API server's work.
+        """
         if netns:
             command = ["nsenter", f"--net=/run/netns/{netns}", *command]
         (self.state / "log").mkdir(exist_ok=True)
@@ -39,6 +42,7 @@ class Processes:
                 stderr=log,
                 start_new_session=True,
                 pass_fds=fds,
+                env={"GOGC": "300", **os.environ},
                 cwd=Path(__file__).parent.parent,
             )
         child.returncode = 0  # it outlives this program, which shall not wait for it

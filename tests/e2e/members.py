@@ -154,14 +154,15 @@ def key_of(secret: str, key: str) -> dict[str, Any]:
 
 ASK = """
 import http.client, json, sys, urllib.request
-said = []
-for address in sys.argv[1:]:
-    try:
-        with urllib.request.urlopen(f"http://{address}:4569/", timeout=1) as answer:
-            said.append(json.load(answer))
-    except (OSError, http.client.HTTPException, ValueError):
-        pass  # nobody is there, or the agent ended in the middle of its answer
-print(json.dumps(said))
+for addresses in sys.stdin:
+    said = []
+    for address in addresses.split():
+        try:
+            with urllib.request.urlopen(f"http://{address}:4569/", timeout=1) as answer:
+                said.append(json.load(answer))
+        except (OSError, http.client.HTTPException, ValueError):
+            pass  # nobody is there, or the agent ended in the middle of its answer
+    print(json.dumps(said), flush=True)
 """
 
 
@@ -180,15 +181,27 @@ class Components(Repeated):
         api = members.api  # a connection is nothing that threads can share
         own = replace(members.sandbox, api=Api(members.sandbox.at.pki, "system", *api.address))
         self._members = Members(own, members.service)
-        self._command = ["nsenter", f"--net=/run/netns/{own.at.netns}", sys.executable, "-c", ASK]
+        command = ["nsenter", f"--net=/run/netns/{own.at.netns}", sys.executable, "-c", ASK]
+        self._asker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def look(self) -> None:
         """Ask all of them once."""
         with contextlib.suppress(OSError):
             addresses = [pod["status"].get("podIP", "") for pod in self._members.pods()]
-            done = subprocess.run([*self._command, *addresses], capture_output=True, text=True, check=True)
-            said = json.loads(done.stdout)
+            said = json.loads(self._answer(addresses))
             seen = [set(filter(None, one["sees"])) for one in said if one["primary"]]
             self.heard += any(seen)
             if any(not one & other for one in seen for other in seen if one and other):
                 self.split.append(said)
+
+    def _answer(self, addresses: list[str]) -> str:
+        """What a process in the sandbox's network is told; it stays: a new one each time would take much longer."""
+        assert self._asker.stdin is not None
+        assert self._asker.stdout is not None
+        print(*addresses, file=self._asker.stdin, flush=True)
+        return self._asker.stdout.readline()
+
+    def __exit__(self, *about: object) -> None:
+        """End."""
+        super().__exit__(*about)
+        self._asker.communicate()

@@ -28,21 +28,28 @@ CHANGED = (
     *("--set", r"services.rabbitmq.config.rabbitmq\.conf.disk_free_limit\.absolute=511MB"),
 )
 WRITER = """
-import subprocess, time
-client = ["mariadb", "--no-defaults", "-hmariadb", "-ugate", "--connect-timeout=1", "-N", "-B", "gate", "-e"]
-def ask(sql):
-    return subprocess.run([*client, sql], capture_output=True, text=True)
-began = "CREATE TABLE IF NOT EXISTS written (n INT PRIMARY KEY); SELECT COUNT(*) FROM written"
-while (done := ask(began)).returncode:
-    time.sleep(0.1)
-number, last, failed = int(done.stdout), time.monotonic(), 0
+import contextlib, os, pymysql, time
+def ask(*statements):
+    server = {"host": "mariadb", "user": "gate", "password": os.environ["PASSWORD"], "database": "gate"}
+    patience = {"connect_timeout": 1, "read_timeout": 10, "write_timeout": 10}
+    with contextlib.closing(pymysql.connect(**server, **patience, autocommit=True)) as line, line.cursor() as one:
+        for statement in statements:
+            one.execute(statement)
+        return one.fetchone()[0]
+began = None
+while began is None:
+    try:
+        began = ask("CREATE TABLE IF NOT EXISTS written (n INT PRIMARY KEY)", "SELECT COUNT(*) FROM written")
+    except pymysql.MySQLError:
+        time.sleep(0.1)
+number, last, failed = began, time.monotonic(), 0
 while True:
-    done = ask(f"REPLACE INTO written VALUES ({number}); SELECT COUNT(*) FROM written")
-    if done.returncode == 0:
+    try:
+        count = ask(f"REPLACE INTO written VALUES ({number})", "SELECT COUNT(*) FROM written")
         number += 1
-        print(number, number - int(done.stdout), round(time.monotonic() - last, 2), failed, flush=True)
+        print(number, number - count, round(time.monotonic() - last, 2), failed, flush=True)
         last, failed = time.monotonic(), 0
-    else:
+    except pymysql.MySQLError:
         failed += 1
     time.sleep(0.1)
 """
@@ -95,10 +102,9 @@ class Galera(Members):
 
     def begin(self) -> None:
         """Begin to write."""
-        password = {"MYSQL_PWD": key_of("mariadb-secrets", "gate-password")}
-        self.api.create(
-            f"{SPACE}/pods", client("writer", ("mariadb-server", 42434), WRITER, needs="mariadb", env=password)
-        )
+        password = {"PASSWORD": key_of("mariadb-secrets", "gate-password")}
+        pod = client("writer", ("keystone", 42425), WRITER, needs="mariadb", env=password)
+        self.api.create(f"{SPACE}/pods", pod)
         self.until("the first row", self.written)
 
     def written(self) -> list[Written]:
