@@ -10,7 +10,7 @@ from kolla_k8s.cli.options import Context, Definitions, Kubeconfig, Sets, Values
 
 
 def recover(
-    service: Annotated[str, typer.Argument(help="A service whose members decide together.")],
+    service: Annotated[str, typer.Argument(help="A service whose members wait for each other.")],
     *,
     force_from: Annotated[
         str | None, typer.Option(help="Start the cluster from this pod's data; newer data of others are lost.")
@@ -23,7 +23,7 @@ def recover(
 ) -> None:
     """Show what the stopped members of a cluster hold, or start it from one of them when others are lost.
 
-    Nothing is needed while every member can start: they compare their data and go on by themselves.
+    Nothing is needed while every member can start: they go on by themselves, with the newest data of any.
 
     Example: kolla-k8s recover mariadb --force-from mariadb-1
     """

@@ -14,7 +14,6 @@ from kolla_k8s.cli.cloud import Cloud, Source, load_cloud, require_enabled, with
 from kolla_k8s.cli.planned import with_parts
 from kolla_k8s.cli.screen import Screen
 from kolla_k8s.cli.session import Session, Target, claim, opened
-from kolla_k8s.compile.members import agent_of
 from kolla_k8s.errors import DidNotComeUpError, HeldError, OutsideError
 from kolla_k8s.model.catalog import main_workload, pods_name
 from kolla_k8s.model.plan import Plan
@@ -24,7 +23,7 @@ from kolla_k8s.orchestrate.lease import Hold, hold, unlock
 from kolla_k8s.orchestrate.mend import delete_data, delete_kept
 from kolla_k8s.orchestrate.observe import observing
 from kolla_k8s.orchestrate.plan import build_plan, build_removal
-from kolla_k8s.orchestrate.recover import force_from, reports
+from kolla_k8s.orchestrate.recover import ForceSpec, force_from, force_start, members, reports
 from kolla_k8s.orchestrate.report import Report
 from kolla_k8s.orchestrate.run import Means, execute
 from kolla_k8s.orchestrate.secrets import (
@@ -35,6 +34,7 @@ from kolla_k8s.orchestrate.secrets import (
     secret_specs,
 )
 from kolla_k8s.orchestrate.store import Store
+from kolla_k8s.ports import Cluster
 
 
 async def install_cloud(
@@ -86,22 +86,36 @@ async def unlock_cloud(source: Source, target: Target, *, is_forced: bool) -> No
 
 
 async def recover_service(source: Source, target: Target, service: str, pod: str | None) -> None:
-    """Print what stopped members hold, or let one of them start the cluster."""
+    """Print what the members of a cluster hold, or let one of them start it without those that are lost."""
     cloud = load_cloud(source, [service])
     main = main_workload(cloud.catalog[service])
-    if main is None or agent_of(main[1]) is None:
-        raise OutsideError(service, "has no members that decide together", "see `kolla-k8s why`")
+    peers = main[1].peers if main else None
+    if main is None or peers is None or not (peers.agent or peers.force):
+        raise OutsideError(service, "has no members that wait for each other", "see `kolla-k8s why`")
     pods, namespace = pods_name(cloud.catalog[service], main[0]), cloud.wanted.namespaces["control"]
     async with opened(target) as session:
-        if pod is not None:
-            await force_from(session.cluster, namespace, pods, pod)
-            sys.stdout.write(f"{pod}: starts the cluster from its own data\n")
+        if pod is None:
+            say = _reported if peers.agent else _waiting
+            sys.stdout.write("".join(f"{line}\n" for line in await say(session.cluster, namespace, pods)))
             return
-        found = await reports(session.cluster, namespace, pods)
-    for one in found:
-        sys.stdout.write(f"{one.pod}: {one.flaw or f'data end at {one.uuid}:{one.seqno}'}\n")
-    if not found:
-        sys.stdout.write(f"{service}: no member is stopped\n")
+        if peers.agent:
+            await force_from(session.cluster, namespace, pods, pod)
+        else:
+            await force_start(session.cluster, namespace, pods, pod, ForceSpec(main[0], peers.force))
+    sys.stdout.write(f"{pod}: starts the cluster from its own data\n")
+
+
+async def _reported(cluster: Cluster, namespace: str, pods: str) -> list[str]:
+    """Where the data of stopped members end."""
+    found = await reports(cluster, namespace, pods)
+    said = [f"{one.pod}: {one.flaw or f'data end at {one.uuid}:{one.seqno}'}" for one in found]
+    return said or [f"{pods}: no member is stopped"]
+
+
+async def _waiting(cluster: Cluster, namespace: str, pods: str) -> list[str]:
+    """Which members serve; what the others wait for is in their logs."""
+    found = await members(cluster, namespace, pods)
+    return [f"{pod}: {'serves' if is_serving else 'does not serve'}" for pod, is_serving in found.items()]
 
 
 async def _clean(session: Session, cloud: Cloud, services: Sequence[str], *, is_data_too: bool) -> None:

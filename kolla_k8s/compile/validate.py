@@ -140,6 +140,7 @@ def _members(room: Room, path: Path, workload: Workload) -> Iterator[Problem]:
     if peers is None:
         return
     yield from command_line(room, (*path, "peers", "leave"), peers.leave)
+    yield from command_line(room, (*path, "peers", "force"), peers.force)
     for number, program in enumerate(peers.programs):
         yield from room.unknown((*path, "peers", "programs", number), "program", program, programs())
     if peers.agent is not None:

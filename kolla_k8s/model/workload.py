@@ -182,6 +182,10 @@ class Peers(Strict):
         default=[],
         description="run in a member that scaling down takes away; the number of those that stay is its last word",
     )
+    force: Argv = Field(
+        default=[],
+        description="run in a member that waits for others which are lost for good: it starts without them next time",
+    )
 
 
 class Roll(Strict):

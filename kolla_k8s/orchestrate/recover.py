@@ -1,22 +1,31 @@
 """What only a person can decide: to start a cluster although members are lost, from the data of one that is there.
 
-Members report where their data end into a ConfigMap; the member that is named there starts the cluster alone, once:
-what is said to one start of it does not count for the next.
+Members that decide by agents report where their data end into a ConfigMap; the one that is named there starts the
+cluster alone, once: what is said to one start of it does not count for the next. Others have a command that tells them.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from kolla_k8s.errors import OutsideError
 from kolla_k8s.orchestrate.gate import is_ready
 from kolla_k8s.orchestrate.kinds import CONFIG_MAP, POD
-from kolla_k8s.ports import Cluster
+from kolla_k8s.ports import Cluster, Command
 
 FORCE = "force-from"
+FORCE_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class ForceSpec:
+    """What tells a member to start without the others, and the container in which it does."""
+
+    container: str
+    command: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +64,21 @@ def _flaw(said: Mapping[str, Any]) -> str:
     return "cut short by a state transfer" if said.get("readable", True) else "cannot read its data, see its log"
 
 
-async def _ready(cluster: Cluster, namespace: str, pods: str) -> list[str]:
-    """Members that are synced in a primary component, as their own probe says."""
-    found = [pod for pod in await cluster.list(POD, namespace) if is_ready(pod)]
-    owners = {pod["metadata"]["name"]: pod["metadata"].get("ownerReferences") or () for pod in found}
-    return sorted(name for name, owned in owners.items() if any(owner["name"] == pods for owner in owned))
+async def members(cluster: Cluster, namespace: str, pods: str) -> dict[str, bool]:
+    """Pods of a StatefulSet, and whether each serves, as its own probe says."""
+    found = {pod["metadata"]["name"]: pod for pod in await cluster.list(POD, namespace)}
+    owners = {name: pod["metadata"].get("ownerReferences") or () for name, pod in found.items()}
+    ours = sorted(name for name, owned in owners.items() if any(owner["name"] == pods for owner in owned))
+    return {name: is_ready(found[name]) for name in ours}
+
+
+async def _stopped(cluster: Cluster, namespace: str, pods: str, pod: str) -> list[str]:
+    """Members; OutsideError when one of them serves, for there would be two clusters."""
+    found = await members(cluster, namespace, pods)
+    if serving := [name for name, is_serving in found.items() if is_serving]:
+        fact = f"serves, and with {pod} there would be two clusters"
+        raise OutsideError(f"Pod {serving[0]}", fact, f"{pod} joins it by itself; see `kolla-k8s why`")
+    return list(found)
 
 
 async def force_from(cluster: Cluster, namespace: str, pods: str, pod: str) -> None:
@@ -69,12 +88,27 @@ async def force_from(cluster: Cluster, namespace: str, pods: str, pod: str) -> N
         OutsideError: When the cluster serves, with other members; when that member has no report, for it runs or is not
             there, or nothing to start from.
     """
-    if serving := await _ready(cluster, namespace, pods):
-        fact = f"serves, and with {pod} there would be two clusters"
-        raise OutsideError(f"Pod {serving[0]}", fact, f"{pod} joins it by itself; see `kolla-k8s why`")
+    await _stopped(cluster, namespace, pods, pod)
     known = {report.pod: report for report in await reports(cluster, namespace, pods)}
     if pod not in known or known[pod].flaw:
         fit = ", ".join(name for name, report in known.items() if not report.flaw) or "none yet"
         why = f"has nothing to start from ({known[pod].flaw})" if pod in known else "is no stopped member"
         raise OutsideError(f"Pod {pod}", why, f"name one of: {fit}")
     await cluster.patch(CONFIG_MAP, f"{pods}-members", {"data": {FORCE: f"{pod}/{known[pod].life}"}}, namespace)
+
+
+async def force_start(cluster: Cluster, namespace: str, pods: str, pod: str, force: ForceSpec) -> None:
+    """Let one member that waits for others start without them: it is told, then made anew.
+
+    Raises:
+        OutsideError: When the cluster serves, with other members; when that member is not there, or cannot be told.
+    """
+    there = await _stopped(cluster, namespace, pods, pod)
+    if pod not in there:
+        raise OutsideError(f"Pod {pod}", "is no member that waits", f"name one of: {', '.join(there) or 'none yet'}")
+    done = await cluster.exec(namespace, pod, force.container, Command(tuple(force.command), timeout_s=FORCE_S))
+    if done.exit_code:
+        said = (done.stderr or done.stdout).strip().splitlines()
+        fact = f"cannot be told to start without the others: {said[-1] if said else f'exit code {done.exit_code}'}"
+        raise OutsideError(f"Pod {pod}", fact, f"see its log, then say it again: kubectl -n {namespace} logs {pod}")
+    await cluster.delete(POD, pod, namespace)

@@ -5,8 +5,10 @@ A pod writes rows and another publishes messages all the while. Each outage is r
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
@@ -290,6 +292,17 @@ def test_member_that_is_cut_off_gives_its_clients_up_and_comes_back(ha):
     galera.serves_again(set())
 
 
+@contextlib.contextmanager
+def no_claims(members: Members) -> Iterator[None]:
+    """No volume can be claimed: a member that lost its own does not come back."""
+    quota = {"kind": "ResourceQuota", "apiVersion": "v1", "metadata": {"name": "no-claims"}}
+    members.api.create(f"{SPACE}/resourcequotas", {**quota, "spec": {"hard": {"persistentvolumeclaims": "0"}}})
+    try:
+        yield
+    finally:
+        members.api.ask("DELETE", f"{SPACE}/resourcequotas/no-claims")
+
+
 def test_cluster_that_lost_a_member_for_good_is_started_by_a_person(ha):
     """
     Nobody starts it by itself while a member may hold newer rows; the one that is named keeps all it has.
@@ -297,9 +310,7 @@ def test_cluster_that_lost_a_member_for_good_is_started_by_a_person(ha):
     Kubernetes tries a pod that it was refused again after minutes only; the next install has it tried at once.
     """
     galera = ha[1]
-    quota = {"kind": "ResourceQuota", "apiVersion": "v1", "metadata": {"name": "no-claims"}}
-    galera.api.create(f"{SPACE}/resourcequotas", {**quota, "spec": {"hard": {"persistentvolumeclaims": "0"}}})
-    try:
+    with no_claims(galera):
         galera.api.ask("DELETE", f"{SPACE}/persistentvolumeclaims/data-mariadb-2")
         gone = galera.delete(*galera.names)
         galera.until("two reports", lambda: {"mariadb-0", "mariadb-1"} == set(galera.ends()))
@@ -308,8 +319,6 @@ def test_cluster_that_lost_a_member_for_good_is_started_by_a_person(ha):
         newest = max(galera.ends(), key=lambda pod: galera.ends()[pod])
         told = galera.recover("--force-from", newest)
         galera.until("two members", lambda: {"mariadb-0", "mariadb-1"} == galera.ready())
-    finally:
-        galera.api.ask("DELETE", f"{SPACE}/resourcequotas/no-claims")
     galera.sandbox.install(*HA)
 
     assert "mariadb-2" in why.stdout
@@ -322,6 +331,29 @@ def test_member_killed_costs_no_message(ha):
     Two of three go on.
     """
     ha[2].serves_again(ha[2].kill("rabbitmq-1"))
+
+
+def test_broker_that_lost_a_member_for_good_is_started_by_a_person(ha):
+    """
+    The last one that ran does not come back, and the others wait for it; one of them is told not to.
+    """
+    broker = ha[2]
+    recover = ("recover", "rabbitmq", "--values", SITE, *HA)
+    confirmed = broker.confirmed()
+    with no_claims(broker):
+        broker.api.ask("DELETE", f"{SPACE}/persistentvolumeclaims/data-rabbitmq-2")
+        gone = broker.kill("rabbitmq-0", "rabbitmq-1") | broker.kill("rabbitmq-2")
+        broker.api.ask("DELETE", f"{SPACE}/pods/rabbitmq-2?gracePeriodSeconds=0")
+        broker.until("one that waits", lambda: "Waiting for Mnesia tables" in broker.log("rabbitmq-0", "server", 99))
+        waiting = broker.sandbox.tool(*recover)
+        told = broker.sandbox.tool(*recover, "--force-from", "rabbitmq-0")
+        broker.until("two members", lambda: {"rabbitmq-0", "rabbitmq-1"} == broker.ready())
+        broker.loses_nothing(confirmed)
+    broker.sandbox.install(*HA)
+
+    assert "rabbitmq-0: does not serve" in waiting.stdout
+    assert "rabbitmq-0: starts the cluster" in told.stdout, told.stderr
+    broker.serves_again(gone)
 
 
 @pytest.mark.parametrize("number", [0, 1])

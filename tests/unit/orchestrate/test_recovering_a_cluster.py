@@ -9,9 +9,16 @@ import pytest
 
 from kolla_k8s.errors import OutsideError
 from kolla_k8s.orchestrate.kinds import CONFIG_MAP, POD
-from kolla_k8s.orchestrate.recover import Report, force_from, reports
+from kolla_k8s.orchestrate.recover import ForceSpec, Report, force_from, force_start, members, reports
+from kolla_k8s.ports import ExecResult
 from tests.fake_cluster import FakeCluster
 from tests.unit.orchestrate.virtual import run
+
+
+def member(name, *, is_ready=False, owner="rabbitmq"):
+    about = {"name": name, "ownerReferences": [{"kind": "StatefulSet", "name": owner, "uid": owner}]}
+    ready = [{"type": "Ready", "status": "True" if is_ready else "False"}]
+    return {"metadata": about, "status": {"phase": "Running", "conditions": ready}}
 
 
 @pytest.fixture
@@ -76,15 +83,73 @@ def test_member_is_not_started_beside_a_cluster_that_serves(cluster):
     """
     Whose members it may not see: each would take writes of its own.
     """
-    about = {"name": "mariadb-2", "ownerReferences": [{"kind": "StatefulSet", "name": "mariadb"}]}
-    ready = [{"type": "Ready", "status": "True"}]
-    cluster.put(POD, {"metadata": about, "status": {"phase": "Running", "conditions": ready}}, "openstack")
-    other = {"name": "nova-0", "ownerReferences": [{"kind": "StatefulSet", "name": "nova"}]}
-    cluster.put(POD, {"metadata": other, "status": {"phase": "Running", "conditions": ready}}, "openstack")
+    cluster.put(POD, member("mariadb-2", is_ready=True, owner="mariadb"), "openstack")
+    cluster.put(POD, member("nova-0", is_ready=True, owner="nova"), "openstack")
 
     with pytest.raises(OutsideError, match="Pod mariadb-2: serves, and with mariadb-0 there would be two clusters"):
         run(force_from(cluster, "openstack", "mariadb", "mariadb-0"))
     assert "force-from" not in cluster.peek(CONFIG_MAP, "mariadb-members", "openstack")["data"]
+
+
+@pytest.fixture
+def waiting():
+    """Two members that wait for a third, and what is asked of them."""
+    found = FakeCluster()
+    for name in ("rabbitmq-0", "rabbitmq-1"):
+        found.put(POD, member(name), "openstack")
+    found.put(POD, member("nova-0", is_ready=True, owner="nova"), "openstack")
+    asked = []
+
+    def told(call):
+        asked.append((call.pod, call.container, *call.command))
+        return ExecResult(0, "", "")
+
+    found.on_exec = told
+    return found, asked
+
+
+FORCE = ForceSpec("server", ["force"])
+
+
+def test_member_that_waits_is_told_and_made_anew(waiting):
+    """
+    Another one goes on waiting: it joins.
+    """
+    cluster, asked = waiting
+
+    run(force_start(cluster, "openstack", "rabbitmq", "rabbitmq-1", FORCE))
+
+    assert [("rabbitmq-1", "server", "force")] == asked
+    assert {"rabbitmq-0": False} == run(members(cluster, "openstack", "rabbitmq"))
+
+
+def test_member_is_not_told_where_another_serves_or_it_is_not_there(waiting):
+    """
+    Nothing is deleted.
+    """
+    cluster, asked = waiting
+    with pytest.raises(OutsideError, match="is no member that waits; name one of: rabbitmq-0, rabbitmq-1"):
+        run(force_start(cluster, "openstack", "rabbitmq", "rabbitmq-2", FORCE))
+
+    cluster.put(POD, member("rabbitmq-2", is_ready=True), "openstack")
+    with pytest.raises(OutsideError, match="Pod rabbitmq-2: serves, and with rabbitmq-0 there would be two clusters"):
+        run(force_start(cluster, "openstack", "rabbitmq", "rabbitmq-0", FORCE))
+
+    assert [] == asked
+    assert 3 == len(run(members(cluster, "openstack", "rabbitmq")))
+
+
+def test_member_that_cannot_be_told_stays(waiting):
+    """
+    Its last words say why.
+    """
+    cluster, _ = waiting
+    cluster.on_exec = lambda _: ExecResult(64, "", "Stack trace\nthis node is running\n")
+
+    with pytest.raises(OutsideError, match="cannot be told to start without the others: this node is running"):
+        run(force_start(cluster, "openstack", "rabbitmq", "rabbitmq-0", FORCE))
+
+    assert 2 == len(run(members(cluster, "openstack", "rabbitmq")))
 
 
 def test_service_that_is_not_installed_is_said(cluster):
