@@ -71,7 +71,7 @@ class Catalog:
             oslo = details.oslo
             if oslo and oslo.options and oslo.options in self.options:
                 variants = [variant.content for variant in details.variants.values()]
-                known = Known(self.options[oslo.options], oslo.like, oslo.named_by)
+                known = Known({**self.options[oslo.options], **oslo.dynamic}, oslo.like, oslo.named_by)
                 found[file] = known.naming(details.content, *variants)
         return found
 

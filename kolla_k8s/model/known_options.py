@@ -51,7 +51,7 @@ class Known:
         sections: Section -> its options.
         like: Section that is always there -> section whose options it takes.
         named_by: ``section/option`` that lists sections, each as ``name`` or ``name:type`` -> section whose options
-            they take; ``*`` is the type.
+            they take; ``*`` is the type, and ``prefix*`` stands for itself: the prefix is before each name.
     """
 
     sections: Mapping[str, Sequence[str]]
@@ -64,8 +64,8 @@ class Known:
             if not isinstance(options, Mapping):
                 continue
             listed = self.sections.get(self.like.get(section, section))
-            if listed is None:
-                yield section, "", sorted({*self.sections, *self.like})
+            if listed is None or section.endswith("*"):
+                yield section, "", sorted(name for name in {*self.sections, *self.like} if not name.endswith("*"))
                 continue
             known = {*listed, *(LOGIN if {"auth_type", "auth_url"} & set(listed) else ())}
             for option in options:
@@ -83,9 +83,10 @@ class Known:
             section, _, key = option.partition("/")
             options = content.get(section)
             for item in _items(options.get(key)) if isinstance(options, Mapping) else ():
-                name, _, kind = item.partition(":")
+                said, _, kind = item.partition(":")
                 whose = kind if listed == "*" else listed
-                if name and name not in self.sections:
+                name = f"{listed.removesuffix('*')}{said}" if listed.endswith("*") else said
+                if said and name not in self.sections:
                     yield name, self.like.get(whose, whose)
 
 

@@ -189,7 +189,11 @@ class Oslo(Strict):
     named_by: dict[str, str] = Field(
         default={},
         description="section/option that lists sections, as name or name:type -> section of the list that they take; "
-        "* is the type",
+        "* is the type, and prefix* one of dynamic: the prefix is before each name",
+    )
+    dynamic: dict[str, list[str]] = Field(
+        default={},
+        description="prefix* -> options of sections so named, which no list has: the service learns them from its file",
     )
     databases: dict[str, str] = Field(
         default={}, description="section -> database, or service/database of another service that has one alone"

@@ -7,6 +7,7 @@ import pytest
 from tests.unit.site.test_nodes_of_their_own import loaded, refused
 
 NFS = "{volume_driver: cinder.volume.drivers.nfs.NfsDriver, volume_backend_name: fast}"
+MEDIATED = "devices: {enabled_mdev_types: 'nvidia-35, nvidia-36'}"
 BACKENDS = 'DEFAULT: {enabled_backends: "nfs,fast"}'
 
 
@@ -33,6 +34,7 @@ def on_a_node(content):
         of("glance", "glance-api.conf", "DEFAULT: {enabled_backends: file}, file: {filesystem_store_datadir: /a}"),
         of("keystone", "keystone.conf", 'auth: {methods: "password,openid"}, openid: {remote_id_attribute: A}'),
         of("keystone", "keystone.conf", 'auth: {methods: "password,token"}, token: {expiration: 3600}'),
+        of("nova-compute", "nova.conf", f"{MEDIATED}, mdev_nvidia-36: {{device_addresses: '0000:86:00.0'}}"),
     ],
 )
 def test_section_that_an_option_of_the_file_names_is_taken(shipped, tmp_path, text):
@@ -55,6 +57,9 @@ def test_section_that_an_option_of_the_file_names_is_taken(shipped, tmp_path, te
         ),
         (of("keystone", "keystone.conf", 'auth: {methods: ""}, openid: {x: 1}'), 'there is no section "openid"'),
         (on_a_node(f"fast: {NFS}"), 'there is no section "fast"'),
+        (of("nova-compute", "nova.conf", f"{MEDIATED}, mdev_nvidia-37: {{}}"), 'did you mean "mdev_nvidia-36"?'),
+        (of("nova-compute", "nova.conf", f"{MEDIATED}, mdev_nvidia-36: {{address: a}}"), 'has no option "address"'),
+        (of("nova-compute", "nova.conf", "'mdev_*': {device_addresses: a}"), 'there is no section "mdev_*"'),
     ],
 )
 def test_section_that_nobody_reads_is_refused(shipped, tmp_path, text, said):
