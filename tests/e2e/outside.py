@@ -41,8 +41,10 @@ def _installed(cloud: Sandbox, agent: str, *options: str) -> None:
         assert 0 == done.returncode, done.stdout + done.stderr
 
 
-def reaches(cloud: Sandbox, service: str, address: str) -> bool:
-    """Whether the node gets answers to ping from there; a pod of a service on the node's network has the program."""
-    program = f"import subprocess; print(subprocess.run(['ping', '-c', '20', '-i', '0.5', '{address}']).returncode)"
+def reaches(cloud: Sandbox, service: str, address: str, within: str = "") -> bool:
+    """Whether the node, or a namespace of a service's pod, gets answers to ping from there."""
+    inside = ["ip", "netns", "exec", within] if within else []
+    command = [*inside, "ping", "-c", "20", "-i", "0.5", address]
+    program = f"import subprocess; print(subprocess.run({command}).returncode)"
     labels, space = f"app.kubernetes.io/name={service}", "openstack-node"
     return cloud.python(labels, "agent", program, space).stdout.split()[-1] == "0"

@@ -259,6 +259,27 @@ def test_pods_that_install_leaves_are_rolled_on_request(compute, kept):
     assert kept["made"]["address"]
 
 
+def test_guest_is_reached_again_after_its_switch_was_rolled(compute, kept):
+    """
+    The userspace switch takes the guest's device down as it ends; the next one raises it.
+    """
+    cloud = compute[0]
+    before, guest, made = pods(cloud), guests(cloud.at), kept["made"]
+    changed = ("--set", "services.openvswitch.workloads.db.resources.requests.memory=66Mi")
+
+    install(cloud, *changed)
+    rolled = cloud.tool("roll", "openvswitch", *SITE, *changed, "--output", "text")
+    now = pods(cloud)
+    reached = reaches(cloud, "neutron-metadata", made["address"], f"ovnmeta-{made['network']}")
+    install(cloud)
+    back = cloud.tool("roll", "openvswitch", *SITE)
+
+    assert [0, 0] == [done.returncode for done in (rolled, back)], rolled.stderr + back.stderr
+    assert ["openvswitch-db"] == sorted(name.rpartition("-")[0] for uid, name in now.items() if uid not in before)
+    assert guest == guests(cloud.at)
+    assert reached
+
+
 def running(cloud: Sandbox) -> set[str]:
     """Identities of all containers that are said to run."""
     found = [pod["status"] for space in SPACES for pod in cloud.api.items(f"{space}/pods")]
