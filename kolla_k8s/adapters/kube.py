@@ -303,7 +303,10 @@ def _hollow(*packages: str) -> None:
     """
     for name in packages:
         if name not in sys.modules and (found := importlib.util.find_spec(name)):
-            sys.modules[name] = importlib.util.module_from_spec(found)
+            package = sys.modules[name] = importlib.util.module_from_spec(found)
+            parent, _, child = name.rpartition(".")
+            if parent:
+                setattr(sys.modules[parent], child, package)
 
 
 def _path(resource: Resource, namespace: str, name: str = "") -> str:

@@ -23,7 +23,7 @@ from kolla_k8s.orchestrate.lease import Hold, hold, unlock
 from kolla_k8s.orchestrate.mend import delete_data, delete_kept
 from kolla_k8s.orchestrate.observe import observing
 from kolla_k8s.orchestrate.plan import build_plan, build_removal
-from kolla_k8s.orchestrate.recover import ForceSpec, force_from, force_start, members, reports
+from kolla_k8s.orchestrate.recover import ForceSpec, Member, force_from, force_start, members, reports
 from kolla_k8s.orchestrate.report import Report
 from kolla_k8s.orchestrate.run import Means, execute
 from kolla_k8s.orchestrate.secrets import (
@@ -115,7 +115,15 @@ async def _reported(cluster: Cluster, namespace: str, pods: str) -> list[str]:
 async def _waiting(cluster: Cluster, namespace: str, pods: str) -> list[str]:
     """Which members serve; what the others wait for is in their logs."""
     found = await members(cluster, namespace, pods)
-    return [f"{pod}: {'serves' if is_serving else 'does not serve'}" for pod, is_serving in found.items()]
+    said = [f"{one.pod}: {_state(one, namespace)}" for one in found]
+    return said or [f"{pods}: no member is there"]
+
+
+def _state(one: Member, namespace: str) -> str:
+    if one.is_serving:
+        return "serves"
+    runs = f"does not serve; what it waits for: kubectl -n {namespace} logs {one.pod}"
+    return runs if one.is_running else "does not run"
 
 
 async def _clean(session: Session, cloud: Cloud, services: Sequence[str], *, is_data_too: bool) -> None:

@@ -147,7 +147,9 @@ def _members(room: Room, path: Path, workload: Workload) -> Iterator[Problem]:
         yield from room.unknown((*path, "peers", "agent"), "container", peers.agent, workload.containers)
     elif peers.writer:
         yield room.problem((*path, "peers", "writer"), "nobody agrees on a writer", "name an agent in peers.agent")
-    for word in ("agent", "addresses"):
+    if peers.agent and peers.force:
+        yield room.problem((*path, "peers", "force"), "the agent starts members", "name one of the two")
+    for word in ("agent", "addresses", "force"):
         if getattr(peers, word) and workload.kind is not Kind.STATEFUL_SET:
             yield room.problem((*path, "peers", word), "only a StatefulSet has members", "use kind: StatefulSet")
     if peers.addresses and not workload.ports:

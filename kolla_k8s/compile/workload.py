@@ -94,7 +94,7 @@ def _pods(plan: PodPlan, name: str, workload: Workload) -> dict[str, Any]:
         _process(plan, other, beside, resources=requests_and_limits(beside.resources))
         for other, beside in workload.containers.items()
     ]
-    main += [_listener(plan.service, workload, workload.syslog)] if workload.syslog else []
+    main += [_listener(plan, workload, workload.syslog)] if workload.syslog else []
     init = [prepare_step(plan, name, workload.image)] if plan.config_name else []
     init += [_prepare_step(plan, step, prepare, workload) for step, prepare in workload.prepare.items()]
     spec = pod_spec(plan, {"init": init, "main": main}, **_placement(plan, name, workload))
@@ -215,25 +215,25 @@ def _process(plan: PodPlan, name: str, process: Container, *, resources: Any) ->
     made |= {key: _probe(probe) for key, probe in probes.items() if probe}
     hooks = {"preStop": list(process.stop)} if process.stop else {}
     if isinstance(process, Workload) and process.syslog:
-        hooks["postStart"] = ["ln", "-sf", _socket(plan.service, process, process.syslog), "/dev/log"]
+        hooks["postStart"] = ["ln", "-sf", _socket(plan, process, process.syslog), "/dev/log"]
     if hooks:
         made["lifecycle"] = {when: {"exec": {"command": command}} for when, command in hooks.items()}
     return {**made, "volumeMounts": [*_peer_mounts(plan, name), *process_mounts(plan, process.privilege)]}
 
 
-def _listener(service: Service, workload: Workload, where: str) -> dict[str, Any]:
+def _listener(plan: PodPlan, workload: Workload, where: str) -> dict[str, Any]:
     """The container that writes out what programs of the main one say to syslog."""
     volume = workload.volumes[where]
-    command = ["python3", f"{TOOLS}/syslog.py", _socket(service, workload, where)]
+    command = ["python3", f"{TOOLS}/syslog_listener.py", _socket(plan, workload, where)]
     made = container("syslog", workload.image, command, SYSLOG_RESOURCES)
     owner = Privilege(reason="a path of the node belongs to root", root=True) if volume.host else None
     mounts = [programs_mount(), {"name": where, "mountPath": volume.path}]
     return {**made, "securityContext": security(owner), "volumeMounts": mounts}
 
 
-def _socket(service: Service, workload: Workload, where: str) -> str:
-    """Services may share a folder of the node, and what outlives a pod speaks to the next one at the same place."""
-    return f"{workload.volumes[where].path}/{service.name}.syslog"
+def _socket(plan: PodPlan, workload: Workload, where: str) -> str:
+    """Pods may share a folder of the node, and what outlives one speaks to the next one at the same place."""
+    return f"{workload.volumes[where].path}/{pods_name(plan.service, plan.key)}.syslog"
 
 
 def _peer_mounts(plan: PodPlan, container_name: str) -> list[dict[str, Any]]:

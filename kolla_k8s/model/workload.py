@@ -266,7 +266,7 @@ class Workload(Container):
         """Programs of ours that its pods have beside ``init.py``."""
         of_peers = self.peers.programs if self.peers else ()
         outlive = ("outlive.sh",) if self.host and self.host.outlive else ()
-        return (*of_peers, *outlive, *(("syslog.py",) if self.syslog else ()))
+        return (*of_peers, *outlive, *(("syslog_listener.py",) if self.syslog else ()))
 
     @model_validator(mode="after")
     def _may_listen_to_syslog(self) -> Workload:
@@ -274,6 +274,11 @@ class Workload(Container):
             raise ValueError("/dev of a container belongs to root: syslog needs privilege with root")
         if self.syslog and "syslog" in self.containers:
             raise ValueError("the container that listens to syslog has this name: call the other one something else")
+        if self.syslog and any(volume.path == "/dev" for volume in self.volumes.values()):
+            raise ValueError("/dev is not the container's own: syslog would change it for others")
+        volume = self.volumes.get(self.syslog) if self.syslog else None
+        if volume and (volume.when or volume.secret or (volume.host and volume.host.read_only)):
+            raise ValueError("a socket of syslog needs a volume that is always there and can be written to")
         return self
 
     @model_validator(mode="after")

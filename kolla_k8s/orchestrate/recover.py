@@ -14,10 +14,19 @@ from typing import Any
 from kolla_k8s.errors import OutsideError
 from kolla_k8s.orchestrate.gate import is_ready
 from kolla_k8s.orchestrate.kinds import CONFIG_MAP, POD
-from kolla_k8s.ports import Cluster, Command
+from kolla_k8s.ports import Cluster, Command, KubeObject
 
 FORCE = "force-from"
 FORCE_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member's pod: whether it serves, as its own probe says, and whether any container of it runs."""
+
+    pod: str
+    is_serving: bool
+    is_running: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,21 +73,26 @@ def _flaw(said: Mapping[str, Any]) -> str:
     return "cut short by a state transfer" if said.get("readable", True) else "cannot read its data, see its log"
 
 
-async def members(cluster: Cluster, namespace: str, pods: str) -> dict[str, bool]:
-    """Pods of a StatefulSet, and whether each serves, as its own probe says."""
-    found = {pod["metadata"]["name"]: pod for pod in await cluster.list(POD, namespace)}
-    owners = {name: pod["metadata"].get("ownerReferences") or () for name, pod in found.items()}
-    ours = sorted(name for name, owned in owners.items() if any(owner["name"] == pods for owner in owned))
-    return {name: is_ready(found[name]) for name in ours}
+async def members(cluster: Cluster, namespace: str, pods: str) -> list[Member]:
+    """Members of a StatefulSet that have a pod, by its name."""
+    found = sorted(await cluster.list(POD, namespace), key=lambda pod: str(pod["metadata"]["name"]))
+    owners = [(pod, pod["metadata"].get("ownerReferences") or ()) for pod in found]
+    return [_member(pod) for pod, owned in owners if any(owner["name"] == pods for owner in owned)]
 
 
-async def _stopped(cluster: Cluster, namespace: str, pods: str, pod: str) -> list[str]:
+def _member(pod: KubeObject) -> Member:
+    containers = pod["status"].get("containerStatuses") or ()
+    is_running = any("running" in one["state"] for one in containers)
+    return Member(pod["metadata"]["name"], is_serving=is_ready(pod), is_running=is_running)
+
+
+async def _stopped(cluster: Cluster, namespace: str, pods: str, pod: str) -> list[Member]:
     """Members; OutsideError when one of them serves, for there would be two clusters."""
     found = await members(cluster, namespace, pods)
-    if serving := [name for name, is_serving in found.items() if is_serving]:
+    if serving := [one.pod for one in found if one.is_serving]:
         fact = f"serves, and with {pod} there would be two clusters"
         raise OutsideError(f"Pod {serving[0]}", fact, f"{pod} joins it by itself; see `kolla-k8s why`")
-    return list(found)
+    return found
 
 
 async def force_from(cluster: Cluster, namespace: str, pods: str, pod: str) -> None:
@@ -103,12 +117,15 @@ async def force_start(cluster: Cluster, namespace: str, pods: str, pod: str, for
     Raises:
         OutsideError: When the cluster serves, with other members; when that member is not there, or cannot be told.
     """
-    there = await _stopped(cluster, namespace, pods, pod)
-    if pod not in there:
-        raise OutsideError(f"Pod {pod}", "is no member that waits", f"name one of: {', '.join(there) or 'none yet'}")
+    waiting = [one.pod for one in await _stopped(cluster, namespace, pods, pod) if one.is_running]
+    if pod not in waiting:
+        raise OutsideError(f"Pod {pod}", "is no member that waits", f"name one of: {', '.join(waiting) or 'none yet'}")
     done = await cluster.exec(namespace, pod, force.container, Command(tuple(force.command), timeout_s=FORCE_S))
     if done.exit_code:
-        said = (done.stderr or done.stdout).strip().splitlines()
-        fact = f"cannot be told to start without the others: {said[-1] if said else f'exit code {done.exit_code}'}"
-        raise OutsideError(f"Pod {pod}", fact, f"see its log, then say it again: kubectl -n {namespace} logs {pod}")
+        said = ((done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.exit_code}"])[-1]
+        unknown = "may have been told to start without the others"  # it would count whenever it starts next
+        fact = unknown if done.exit_code < 0 else "cannot be told to start without the others"
+        raise OutsideError(
+            f"Pod {pod}", f"{fact}: {said}", f"see `kubectl -n {namespace} logs {pod}`, and say it again"
+        )
     await cluster.delete(POD, pod, namespace)

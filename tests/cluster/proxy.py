@@ -150,22 +150,22 @@ class Proxy:
     _port: int = 0
     _seen: Counter[object] = field(default_factory=Counter)
     _lines: set[asyncio.BaseTransport] = field(default_factory=set)
-    _accepting: asyncio.Task[None] | None = None
+    _listening: socket.socket | None = None
+    _greeting: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def open(self) -> None:
         """Listen (again)."""
-        listening = socket.create_server(("127.0.0.1", self._port), backlog=128)
-        listening.setblocking(False)
-        self._port = listening.getsockname()[1]
-        self._accepting = asyncio.create_task(self._accept(listening))
+        self._listening = socket.create_server(("127.0.0.1", self._port), backlog=128)
+        self._listening.setblocking(False)
+        self._port = self._listening.getsockname()[1]
+        asyncio.get_running_loop().add_reader(self._listening, self._accept, self._listening)
 
-    async def _accept(self, listening: socket.socket) -> None:
-        """Take connections: asyncio's own server would forget those that have not greeted yet when it ends."""
-        with listening:
-            async with asyncio.TaskGroup() as greeting:
-                while True:
-                    line, _ = await asyncio.get_running_loop().sock_accept(listening)
-                    greeting.create_task(self._greet(line))
+    def _accept(self, listening: socket.socket) -> None:
+        """Take a connection: asyncio's own server would forget those that have not greeted yet when it ends."""
+        with contextlib.suppress(BlockingIOError):
+            greeting = asyncio.create_task(self._greet(listening.accept()[0]))
+            self._greeting.add(greeting)
+            greeting.add_done_callback(self._greeting.discard)
 
     async def _greet(self, line: socket.socket) -> None:
         assert self._runner is not None
@@ -175,10 +175,16 @@ class Proxy:
 
     async def close(self) -> None:
         """Refuse new connections and break those there are: an API server that is gone."""
-        if self._accepting is not None:
-            self._accepting.cancel()
-            await asyncio.wait([self._accepting])
-        self._accepting = None
+        if self._listening is not None:
+            asyncio.get_running_loop().remove_reader(self._listening)
+            self._listening.close()
+        self._listening = None
+        greeting = [*self._greeting]
+        for one in greeting:
+            one.cancel()
+        for ended in await asyncio.gather(*greeting, return_exceptions=True):
+            if isinstance(ended, Exception):
+                raise ended
         for line in self._lines:
             _break(line)
         self._lines.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,6 +39,13 @@ def servers() -> dict[int, str]:
     return found
 
 
+def speaking_from(pid: int) -> subprocess.Popen[bytes]:
+    """A process that sees the files of another and, told to, says a word to syslog."""
+    speak = "socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b'<30>said from before', '/dev/log')"
+    command = ["nsenter", "--mount", f"--target={pid}", "python3", "-c", f"import socket; input(); {speak}"]
+    return subprocess.Popen(command, stdin=subprocess.PIPE)
+
+
 def test_server_boots_and_goes_without_a_trace(cloud):
     """
     DHCP, metadata, security groups and the switch are all agents' work; they hear of a network's end when it has gone.
@@ -54,21 +62,25 @@ def test_server_boots_and_goes_without_a_trace(cloud):
 
 def test_what_serves_guests_outlives_the_agents(cloud):
     """
-    All agents' pods are deleted: the same processes go on, and the next agent of DHCP takes them over.
+    All agents' pods are deleted: the same processes go on, and the next agent of DHCP takes them over. What they say is
+    heard by the next pod.
     """
     made = cloud.smoke(*SITE, "--keep")
     before = servers()
-    for name in AGENTS:
-        cloud.api.ask("DELETE", PODS + name)
-    while_away = servers()
+    with speaking_from(min(pid for pid, name in before.items() if name == "dnsmasq")) as outlived:
+        for name in AGENTS:
+            cloud.api.ask("DELETE", PODS + name)
+        while_away = servers()
 
-    again = cloud.tool("install", *SITE, "--output", "json", *AGENTS)
+        again = cloud.tool("install", *SITE, "--output", "json", *AGENTS)
+        outlived.communicate(b"\n")
     after = servers()
+    said = cloud.syslog("neutron-dhcp")
     gone = cloud.smoke(*SITE, "--clean", made["name"])
 
     assert 0 == again.returncode, again.stderr
     assert before == while_away
-    assert "dnsmasq" in cloud.syslog("neutron-dhcp")
+    assert "INFO said from before" in said
     assert set(before.values()) == set(after.values()) == SERVERS
     assert "green" == gone["outcome"]
 

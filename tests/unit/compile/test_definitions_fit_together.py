@@ -60,6 +60,10 @@ def choosing(needs):
     return {"options": {"o": about, "p": {"default": 0, "one-of": [0, 1], "help": "?"}}}
 
 
+def syslog_on(volume):
+    return workload(syslog="state", privilege=ROOT, volumes={"state": {"path": "/a", **volume}})
+
+
 def problems(folder, *definitions):
     with pytest.raises(UserFilesError) as refused:
         catalog_of(write(folder, *definitions))
@@ -115,6 +119,14 @@ def problems(folder, *definitions):
         (workload(kind="StatefulSet", ports={}, peers={"addresses": True}), "nothing of it listens; give the work"),
         (workload(peers={"writer": True}), "nobody agrees on a writer; name an agent in peers.agent"),
         (workload(peers={"agent": "b"}, containers={"b": BESIDE}), "only a StatefulSet has members; use kind"),
+        (workload(peers={"force": ["a"]}), "peers.force: only a StatefulSet has members; use kind"),
+        (
+            workload(kind="StatefulSet", peers={"agent": "b", "force": ["a"]}, containers={"b": BESIDE}),
+            "peers.force: the agent starts members; name one of the two",
+        ),
+        (syslog_on({"scratch": "disk", "when": {"a": 1}}), "a socket of syslog needs a volume that is always there"),
+        (syslog_on({"host": {**HOST_PATH, "read-only": True}}), "a socket of syslog needs a volume that is always"),
+        (syslog_on({"scratch": "disk", "path": "/dev"}), "/dev is not the container's own: syslog would change it"),
         (workload(syslog="a"), "/dev of a container belongs to root: syslog needs privilege with root"),
         (
             workload(syslog="state", containers={"syslog": BESIDE}, **SYSLOG),

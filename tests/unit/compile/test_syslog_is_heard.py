@@ -13,7 +13,7 @@ import pytest
 from sandbox.control_plane import wait_until
 from tests.unit.compile.defined import DEPLOYMENT, a_definition, files_of
 
-PROGRAM = Path(__file__).parents[3] / "kolla_k8s/compile/files/syslog.py"
+PROGRAM = Path(__file__).parents[3] / "kolla_k8s/compile/files/syslog_listener.py"
 
 
 @pytest.fixture
@@ -80,8 +80,8 @@ def test_process_finds_the_listener_as_syslog(tmp_path, volume, user):
 
     pods = "\n".join(line.strip() for line in files["templates/agent-daemonset.yaml"].splitlines())
     main, listener = pods.split("- name: syslog\nimage")
-    assert "- ln\n- -sf\n- /var/lib/a/one.syslog\n- /dev/log\n" in main
-    assert "- python3\n- /kolla-k8s/syslog.py\n- /var/lib/a/one.syslog\n" in listener
+    assert "- ln\n- -sf\n- /var/lib/a/one-agent.syslog\n- /dev/log\n" in main
+    assert "- python3\n- /kolla-k8s/syslog_listener.py\n- /var/lib/a/one-agent.syslog\n" in listener
     assert user == next((line for line in listener.splitlines() if line.startswith("runAsUser")), "")
-    assert files["files/syslog.py"] == PROGRAM.read_text()
-    assert "syslog.py:" in files["templates/programs-configmap.yaml"]
+    assert files["files/syslog_listener.py"] == PROGRAM.read_text()
+    assert "syslog_listener.py:" in files["templates/programs-configmap.yaml"]

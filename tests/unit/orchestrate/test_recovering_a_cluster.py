@@ -15,10 +15,11 @@ from tests.fake_cluster import FakeCluster
 from tests.unit.orchestrate.virtual import run
 
 
-def member(name, *, is_ready=False, owner="rabbitmq"):
+def member(name, *, is_ready=False, owner="rabbitmq", is_running=True):
+    status = {"containerStatuses": [{"name": "server", "state": {"running" if is_running else "waiting": {}}}]}
     about = {"name": name, "ownerReferences": [{"kind": "StatefulSet", "name": owner, "uid": owner}]}
     ready = [{"type": "Ready", "status": "True" if is_ready else "False"}]
-    return {"metadata": about, "status": {"phase": "Running", "conditions": ready}}
+    return {"metadata": about, "status": {**status, "conditions": ready}}
 
 
 @pytest.fixture
@@ -120,33 +121,36 @@ def test_member_that_waits_is_told_and_made_anew(waiting):
     run(force_start(cluster, "openstack", "rabbitmq", "rabbitmq-1", FORCE))
 
     assert [("rabbitmq-1", "server", "force")] == asked
-    assert {"rabbitmq-0": False} == run(members(cluster, "openstack", "rabbitmq"))
+    assert ["rabbitmq-0"] == [one.pod for one in run(members(cluster, "openstack", "rabbitmq"))]
 
 
 def test_member_is_not_told_where_another_serves_or_it_is_not_there(waiting):
     """
-    Nothing is deleted.
+    Nor one that does not run; nothing is deleted.
     """
     cluster, asked = waiting
-    with pytest.raises(OutsideError, match="is no member that waits; name one of: rabbitmq-0, rabbitmq-1"):
-        run(force_start(cluster, "openstack", "rabbitmq", "rabbitmq-2", FORCE))
+    cluster.put(POD, member("rabbitmq-3", is_running=False), "openstack")
+    for pod in ("rabbitmq-2", "rabbitmq-3"):
+        with pytest.raises(OutsideError, match="is no member that waits; name one of: rabbitmq-0, rabbitmq-1"):
+            run(force_start(cluster, "openstack", "rabbitmq", pod, FORCE))
 
     cluster.put(POD, member("rabbitmq-2", is_ready=True), "openstack")
     with pytest.raises(OutsideError, match="Pod rabbitmq-2: serves, and with rabbitmq-0 there would be two clusters"):
         run(force_start(cluster, "openstack", "rabbitmq", "rabbitmq-0", FORCE))
 
     assert [] == asked
-    assert 3 == len(run(members(cluster, "openstack", "rabbitmq")))
+    assert 4 == len(run(members(cluster, "openstack", "rabbitmq")))
 
 
-def test_member_that_cannot_be_told_stays(waiting):
+@pytest.mark.parametrize(("code", "fact"), [(64, "cannot be told"), (-1, "may have been told")])
+def test_member_that_cannot_be_told_stays(waiting, code, fact):
     """
-    Its last words say why.
+    Its last words say why; nobody knows what became of a line that broke.
     """
     cluster, _ = waiting
-    cluster.on_exec = lambda _: ExecResult(64, "", "Stack trace\nthis node is running\n")
+    cluster.on_exec = lambda _: ExecResult(code, "", "Stack trace\nthis node is running\n")
 
-    with pytest.raises(OutsideError, match="cannot be told to start without the others: this node is running"):
+    with pytest.raises(OutsideError, match=f"{fact} to start without the others: this node is running"):
         run(force_start(cluster, "openstack", "rabbitmq", "rabbitmq-0", FORCE))
 
     assert 2 == len(run(members(cluster, "openstack", "rabbitmq")))
