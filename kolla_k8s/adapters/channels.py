@@ -8,7 +8,9 @@ audit log shows no mutation for a look inside.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import socket
 from typing import Any
 
 import aiohttp
@@ -46,26 +48,30 @@ async def execute(wire: Wire, path: str, container: str, command: Command) -> Ex
 
 
 async def _talk(wire: Wire, path: str, query: list[tuple[str, str]], stdin: bytes) -> ExecResult:
-    async with await wire.socket(path, query, (V5, V4)) as socket:
-        feeding = asyncio.create_task(_feed(socket, stdin))
+    async with await wire.socket(path, query, (V5, V4)) as talk:
+        line = talk.get_extra_info("socket")
+        feeding = asyncio.create_task(_feed(talk, stdin))
         try:
-            return await _hear(socket)
+            return await _hear(talk)
         finally:
             feeding.cancel()
             await asyncio.gather(feeding, return_exceptions=True)
+            await talk.close()
+            with contextlib.suppress(OSError):
+                line.shutdown(socket.SHUT_RDWR)  # TLS would wait for the other end, and our loop may not be there then
 
 
-async def _feed(socket: aiohttp.ClientWebSocketResponse, stdin: bytes) -> None:
+async def _feed(talk: aiohttp.ClientWebSocketResponse, stdin: bytes) -> None:
     for begin in range(0, len(stdin), _CHUNK):
-        await socket.send_bytes(bytes([STDIN]) + stdin[begin : begin + _CHUNK])
-    if stdin and socket.protocol == V5:
-        await socket.send_bytes(CLOSE_STDIN)
+        await talk.send_bytes(bytes([STDIN]) + stdin[begin : begin + _CHUNK])
+    if stdin and talk.protocol == V5:
+        await talk.send_bytes(CLOSE_STDIN)
 
 
-async def _hear(socket: aiohttp.ClientWebSocketResponse) -> ExecResult:
+async def _hear(talk: aiohttp.ClientWebSocketResponse) -> ExecResult:
     """Read every stream to its end; what is longer than 1 MiB is cut."""
     heard = {STDOUT: bytearray(), STDERR: bytearray(), VERDICT: bytearray()}
-    async for message in socket:
+    async for message in talk:
         data = message.data if isinstance(message.data, bytes) else str(message.data).encode()
         if data and data[0] in heard:
             stream = heard[data[0]]
