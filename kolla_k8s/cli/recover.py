@@ -25,7 +25,7 @@ def recover(
 
     Nothing is needed while every member can start: they go on by themselves, with the newest data of any.
 
-    Example: kolla-k8s recover mariadb --force-from mariadb-1
+    Example: kolla-k8s recover mariadb --values site.yaml --force-from mariadb-1
     """
     from kolla_k8s.cli.cloud import Source  # noqa: PLC0415
     from kolla_k8s.cli.session import Target, run  # noqa: PLC0415

@@ -84,8 +84,10 @@ def read_site(files: Sequence[Path], sets: Sequence[str], presets: Path) -> Read
         presets: Folder of preset files.
 
     Raises:
-        UserFilesError: When a file is no map, or a preset is not there.
+        UserFilesError: When there is no file, a file is no map, or a preset is not there.
     """
+    if not files:
+        raise UserFilesError([Problem("--values", "", "no site file is named", "name one: --values site.yaml")])
     documents = [load(file) for file in files] + [set_document(argument) for argument in sets]
     for document in documents:
         _require_map(document)
@@ -104,7 +106,7 @@ def check_site(read: ReadSite, charts: Charts) -> LoadedSite:
     problems += _unknown_wants(layers, charts.schemas)
     problems += _unknown_externals(layers, charts.schemas)
     problems += node_problems(layers, charts)
-    merged_document = Document(documents[0].name if documents else "--values", layers.data, {})
+    merged_document = Document(documents[0].name, layers.data, {})
     try:
         with in_our_words(_Pointing(merged_document, documents), Site):
             site = Site.model_validate(layers.data)

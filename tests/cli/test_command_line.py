@@ -118,6 +118,16 @@ def test_unusable_kubeconfig_is_exit_3(command, tmp_path):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("command", [("status",), ("install",), ("recover", "mariadb"), ("install", "--set", "name=a")])
+def test_command_without_a_site_asks_for_one(command):
+    """
+    Not for the keys that an empty one lacks.
+    """
+    done = run(*command)
+
+    assert (2, "--values: no site file is named; name one: --values site.yaml\n") == (done.returncode, done.stderr)
+
+
 def test_unknown_service_is_exit_2():
     """
     With the nearest name.
