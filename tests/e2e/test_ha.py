@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pytest
 
 from sandbox.cluster import power_cut
-from tests.e2e.conftest import ROOT, SITE, SPACE, Sandbox, steps_of
+from tests.e2e.conftest import ROOT, SITE, SPACE, Sandbox, own_sandbox, steps_of
 from tests.e2e.members import Components, Members, client, key_of
 from tests.e2e.sampler import Sampler
 from tests.e2e.secrecy import MARKER, large_records, leaks
@@ -182,21 +182,21 @@ class Broker(Members):
 
 
 @pytest.fixture(scope="module")
-def ha(sandbox, first_install):  # noqa: ARG001 - it must have happened
-    """The cloud with three members, a writer and a publisher; one member again afterwards."""
-    with Sampler([MARKER], []) as sampler:
-        report = sandbox.install(*HA)
-    assert set() == sampler.found
-    galera, broker = Galera(sandbox), Broker(sandbox)
-    galera.begin()
-    broker.begin()
-    with Components(galera) as components:
-        yield report, galera, broker
-    assert [] == components.split
-    assert components.heard > 10
-    for name in ("writer", "publisher"):
-        sandbox.api.ask("DELETE", f"{SPACE}/pods/{name}")
-    sandbox.install()
+def ha(passwords):
+    """A sandbox with the cloud of three members, a writer and a publisher; nothing is left of it afterwards."""
+    with own_sandbox("ha") as sandbox:
+        made = sandbox.tool("secrets", "init", "--values", SITE, *HA, "--from", str(passwords))
+        assert 0 == made.returncode, made.stderr
+        with Sampler([MARKER], []) as sampler:
+            report = sandbox.install(*HA)
+        assert set() == sampler.found
+        galera, broker = Galera(sandbox), Broker(sandbox)
+        galera.begin()
+        broker.begin()
+        with Components(galera) as components:
+            yield report, galera, broker
+        assert [] == components.split
+        assert components.heard > 10
 
 
 @pytest.fixture(autouse=True)
