@@ -82,7 +82,7 @@ async def members(cluster: Cluster, namespace: str, pods: str) -> list[Member]:
 
 def _member(pod: KubeObject) -> Member:
     containers = pod["status"].get("containerStatuses") or ()
-    is_running = any("running" in one["state"] for one in containers)
+    is_running = any("running" in one.get("state", {}) for one in containers)
     return Member(pod["metadata"]["name"], is_serving=is_ready(pod), is_running=is_running)
 
 
