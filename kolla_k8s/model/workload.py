@@ -270,13 +270,15 @@ class Workload(Container):
 
     @model_validator(mode="after")
     def _may_listen_to_syslog(self) -> Workload:
-        if self.syslog and not (self.privilege and self.privilege.root):
+        if self.syslog is None:
+            return self
+        if not (self.privilege and self.privilege.root):
             raise ValueError("/dev of a container belongs to root: syslog needs privilege with root")
-        if self.syslog and "syslog" in self.containers:
+        if "syslog" in self.containers:
             raise ValueError("the container that listens to syslog has this name: call the other one something else")
-        if self.syslog and any(volume.path == "/dev" for volume in self.volumes.values()):
+        if any(volume.path == "/dev" for volume in self.volumes.values()):
             raise ValueError("/dev is not the container's own: syslog would change it for others")
-        volume = self.volumes.get(self.syslog) if self.syslog else None
+        volume = self.volumes.get(self.syslog)
         if volume and (volume.when or volume.secret or (volume.host and volume.host.read_only)):
             raise ValueError("a socket of syslog needs a volume that is always there and can be written to")
         return self
