@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 
 from sandbox import node
 from sandbox.build import PROGRAMS, debian_packages, program
@@ -15,6 +16,7 @@ from sandbox.layout import EDGE_PORT, layout
 
 def main() -> None:
     """Carry out one command and print JSON (``helm``: the path of the program)."""
+    os.umask(0o022)  # images and a node's files are for every user, whatever the operator's own
     parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
     parser.add_argument("command", choices=["up", "down", "status", "edge", "ceph", "build", "helm"])
     parser.add_argument("--name", default="default", help="which sandbox")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +73,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """Say what was left out."""
     if count := config.stash.get(LEFT_OUT, 0):
         terminalreporter.write_line(f"left out: {count} tests of a cloud that boots a server; run `make test-compute`")
+
+
+@pytest.fixture(autouse=True)
+def leaves_the_umask_alone() -> Iterator[None]:
+    """Clusters that later tests start would make their files with it."""
+    before = _umask()
+    yield
+    assert before == _umask()
+
+
+def _umask() -> str:
+    return re.findall("^Umask:.*", Path("/proc/self/status").read_text(), re.MULTILINE)[0]
 
 
 def catalog_of(folder: Path) -> Catalog:

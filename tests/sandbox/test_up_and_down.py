@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from sandbox.control_plane import control_plane
 from sandbox.layout import layout
 from sandbox.node import keep_images_in_memory
 from sandbox.policy import ruleset
+from sandbox.processes import Processes
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(600)]
 
@@ -56,6 +58,24 @@ def test_up_is_idempotent_and_down_leaves_nothing():
 
     assert {"mounts": [], "netns": [], "processes": [], "cgroups": [], "state": []} == traces("trace")
     assert not status(at)["is_up"]
+
+
+def test_processes_make_files_for_everybody_whatever_the_umask(tmp_path):
+    """
+    With an operator's 077 containerd would unpack images that only root could enter.
+    """
+    program = (
+        "import sys; from pathlib import Path; from sandbox.processes import Processes\n"
+        "Processes(Path(sys.argv[1])).start('sleeper', ['sleep', '60'])"
+    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], umask=0o077, check=True)
+    processes = Processes(tmp_path)
+    try:
+        status = Path(f"/proc/{processes.alive()['sleeper']}/status").read_text()
+    finally:
+        processes.kill()
+
+    assert "Umask:\t0022\n" in status
 
 
 def test_node_that_comes_back_has_its_images_where_they_were(tmp_path):

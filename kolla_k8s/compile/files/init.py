@@ -482,7 +482,6 @@ def load():
 
 def main(arguments):
     """``init.py prepare`` or ``init.py steps NAME...``."""
-    os.umask(0o077)
     if arguments[0] == "prepare":
         prepare(load())
     else:
@@ -490,4 +489,5 @@ def main(arguments):
 
 
 if __name__ == "__main__":
+    os.umask(0o077)
     main(sys.argv[1:])
