@@ -11,6 +11,7 @@ CHECKOV ?= 3.3.30
 CHECKOV_HOME = $${XDG_CACHE_HOME:-$$HOME/.cache}/kolla-k8s/checkov-$(CHECKOV)
 HELM = $$(dirname $$($(BIN)/python -m sandbox helm))
 export PYTHONPATH := $(CURDIR)
+unexport PYTHONDONTWRITEBYTECODE  # else the checkout is compiled anew at each start of a command
 
 .PHONY: help setup fmt lint types imports check test unit e2e test-compute outages faults faults-full faults-report cover golden charts charts-check checkov bench demo docs docs-check lock package images sandbox-up sandbox-down sandbox-status
 
