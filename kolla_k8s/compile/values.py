@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -191,9 +192,9 @@ def values_schema(catalog: Catalog, service: Service) -> Json:
     properties: Json = {"global": _global_schema()}
     properties["images"] = _closed({name: {"type": "string"} for name in sections["images"]})
     workloads = {name: _workload_schema(workload) for name, workload in service.spec.workloads.items()}
-    properties["workloads"] = _closed(workloads)
+    properties["workloads"] = _each_once("workloads", workloads)
     if "expose" in sections:
-        properties["expose"] = _closed(dict.fromkeys(sections["expose"], _expose_schema()))
+        properties["expose"] = _each_once("expose", dict.fromkeys(sections["expose"], _expose_schema()))
     if "storage" in sections:
         claim = _closed({"size": _quantity(), "class": {"type": "string"}})
         properties["storage"] = _closed(dict.fromkeys(sections["storage"], claim))
@@ -205,7 +206,7 @@ def values_schema(catalog: Catalog, service: Service) -> Json:
         properties["external"] = _closed(dict.fromkeys(sections["external"], _closed({"cidrs": cidrs})))
     if "config" in sections:
         files = {name: _file_schema(file.format) for name, file in service.spec.config.items()}
-        properties |= {"config": _closed(files), "defaults": _closed(files)}
+        properties |= {"config": _each_once("config", files), "defaults": {"$ref": "#/properties/config"}}
     if "variants" in sections:
         named = {file: details.variants for file, details in service.spec.config.items() if details.variants}
         properties["variants"] = _closed(
@@ -289,6 +290,19 @@ def _expose_schema() -> Json:
 
 def _closed(properties: Json) -> Json:
     return {"type": "object", "additionalProperties": False, "properties": properties}
+
+
+def _each_once(name: str, schemas: Json) -> Json:
+    """Closed, at the top; what is like one before it refers to it, for helm compiles a schema at each of its runs."""
+    refs: dict[str, Json] = {}
+    each: Json = {}
+    for key, schema in schemas.items():
+        text = json.dumps(schema)
+        ref = {"$ref": f"#/properties/{name}/properties/{key}"}
+        each[key] = refs.get(text, schema)
+        if len(text) > len(json.dumps(ref)):
+            refs.setdefault(text, ref)
+    return _closed(each)
 
 
 def _quantity() -> Json:

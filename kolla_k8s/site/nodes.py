@@ -35,12 +35,11 @@ def node_problems(layers: Layers, charts: Charts) -> Iterator[Problem]:
             if fault is not None:
                 yield Problem(place_of(layers, path), spell(path), *fault)
                 continue
-            schema = charts.schemas[service].get("properties", {}).get("config")
-            here = (*path, "config")
-            if schema is None:
+            schema, here = charts.schemas[service], (*path, "config")
+            if "config" not in schema.get("properties", {}):
                 yield Problem(place_of(layers, path), spell(path), "has no configuration", "leave it out")
             elif isinstance(said.get("config"), dict):
-                yield from schema_problems(layers, here, said["config"], schema)
+                yield from schema_problems(layers, path, {"config": said["config"]}, schema)
                 of_all = dict(_maps(layers.data.get("services"))).get(service)
                 files = naming(charts.options.get(service, {}), of_all, said)
                 yield from unknown_options(layers, here, said["config"], files)
