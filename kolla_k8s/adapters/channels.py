@@ -13,8 +13,7 @@ import json
 import socket
 from typing import Any
 
-import aiohttp
-
+from kolla_k8s.adapters.aio import aiohttp
 from kolla_k8s.adapters.wire import Wire
 from kolla_k8s.errors import OutsideError
 from kolla_k8s.ports import Command, ExecResult

@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import ssl
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
-import aiohttp
-
+from kolla_k8s.adapters.aio import aiohttp
 from kolla_k8s.adapters.registry import PATIENCE, Login, fitting, logins, parse, status
 from kolla_k8s.errors import KollaK8sError
 from kolla_k8s.orchestrate.preflight import Finding
@@ -46,7 +46,7 @@ async def image_findings(cluster: Cluster, objects: Mapping[str, Sequence[KubeOb
         for image, names in _images(items, ()):
             secrets.setdefault(image, set()).update((space, name) for name in names)
     keyring = await _keyring(cluster, {place for places in secrets.values() for place in places})
-    connector = aiohttp.TCPConnector(limit_per_host=AT_ONCE)
+    connector = aiohttp.TCPConnector(limit_per_host=AT_ONCE, ssl=ssl.create_default_context())
     async with aiohttp.ClientSession(timeout=PATIENCE, connector=connector, trust_env=True) as session:
         asked = (_finding(session, image, secrets[image], keyring) for image in sorted(secrets))
         return list(await asyncio.gather(*asked))

@@ -7,9 +7,7 @@ configuration (kubeconfig, exec plugins, certificates) and its pool are used. Se
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import os
-import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
@@ -19,6 +17,7 @@ from typing import Any
 from kolla_k8s.adapters import channels
 from kolla_k8s.adapters.answers import Answer, covers, refusal
 from kolla_k8s.adapters.clock import SystemClock
+from kolla_k8s.adapters.hollow import hollow
 from kolla_k8s.adapters.watching import Watching, lean
 from kolla_k8s.adapters.wire import OUTAGE_S, Call, Sure, Wire
 from kolla_k8s.errors import AlreadyExistsError, OutsideError
@@ -272,7 +271,7 @@ def is_in_pod(kubeconfig: str | None) -> bool:
 
 
 async def _configuration(kubeconfig: str | None, context: str | None) -> Any:
-    _hollow("kubernetes", "kubernetes.aio")
+    hollow("kubernetes", "kubernetes.aio")  # the synchronous half is none of ours, and took 0.15 s
     from kubernetes.aio import client, config  # noqa: PLC0415 - 0.1 s that --help does not need
 
     configuration = client.Configuration()
@@ -294,19 +293,6 @@ async def _configuration(kubeconfig: str | None, context: str | None) -> Any:
         way_out = "name a kubeconfig with --kubeconfig or KUBECONFIG"
         raise OutsideError(source or "kubeconfig", f"cannot be used: {why}", way_out) from None
     return configuration
-
-
-def _hollow(*packages: str) -> None:
-    """Let modules of these be found without loading all that their packages load by themselves.
-
-    The synchronous half of the library is none of ours, and took 0.15 s of each command that asks a cluster.
-    """
-    for name in packages:
-        if name not in sys.modules and (found := importlib.util.find_spec(name)):
-            package = sys.modules[name] = importlib.util.module_from_spec(found)
-            parent, _, child = name.rpartition(".")
-            if parent:
-                setattr(sys.modules[parent], child, package)
 
 
 def _path(resource: Resource, namespace: str, name: str = "") -> str:

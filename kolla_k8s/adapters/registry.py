@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
-import aiohttp
+from kolla_k8s.adapters.aio import aiohttp
 
 KINDS = ",".join(
     f"application/vnd.{kind}+json"

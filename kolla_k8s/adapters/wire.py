@@ -16,8 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
-import aiohttp
-
+from kolla_k8s.adapters.aio import aiohttp
 from kolla_k8s.adapters.answers import Answer
 from kolla_k8s.errors import OutsideError
 from kolla_k8s.ports import Clock

@@ -35,11 +35,11 @@ async def roll_service(source: Source, target: Target, asked: Rolling) -> None:
     require_enabled(cloud, [asked.service])
     _require_on_nodes(cloud, asked.service)
     async with opened(target) as free:
-        await free.helm.version()
         if asked.is_dry:
             await due_nodes(free, cloud, asked)
             return
         async with hold(free.cluster, free.clock, claim(cloud)) as held:
+            await free.helm.version()
             session = free.under(held)
             await session.learn(cloud)
             parts = await due_nodes(session, cloud, asked)

@@ -45,10 +45,10 @@ async def install_cloud(
     require_enabled(cloud, services)
     cloud = with_charts(cloud)
     async with opened(target) as free:
-        await free.helm.version()
         wanted = await with_parts(free, cloud)
         await ensure_namespaces(free.cluster, cloud.wanted.namespaces)
-        async with hold(free.cluster, free.clock, claim(cloud)) as held:
+        async with hold(free.cluster, free.clock, claim(cloud)) as held:  # who is refused need not have waited for helm
+            await free.helm.version()
             session = free.under(held)
             specs = secret_specs(cloud.catalog, cloud.wanted.values, cloud.wanted.namespaces)
             await ensure_secrets(session.cluster, specs)
@@ -67,14 +67,13 @@ async def uninstall_cloud(
 ) -> None:
     """Remove services in reverse order."""
     cloud = load_cloud(source, services)
-    async with opened(target) as free:
+    async with opened(target) as free, hold(free.cluster, free.clock, claim(cloud)) as held:
         await free.helm.version()
-        async with hold(free.cluster, free.clock, claim(cloud)) as held:
-            session = free.under(held)
-            await session.learn(cloud)
-            plan = build_removal(cloud.wanted, await session.releases(cloud), with_data=delete_data)
-            await carry_out(session, cloud, plan, output, 600.0, held)
-            await _clean(session, cloud, services, is_data_too=delete_data)
+        session = free.under(held)
+        await session.learn(cloud)
+        plan = build_removal(cloud.wanted, await session.releases(cloud), with_data=delete_data)
+        await carry_out(session, cloud, plan, output, 600.0, held)
+        await _clean(session, cloud, services, is_data_too=delete_data)
 
 
 async def unlock_cloud(source: Source, target: Target, *, is_forced: bool) -> None:

@@ -17,6 +17,17 @@ from kolla_k8s import cli
 try: cli.app(["--help"])
 finally: print("loaded", [name for name in {HEAVY} if name in sys.modules])
 """
+UNUSED = ("kubernetes.client", "kubernetes.config", "pyhelm3.client", "pyhelm3.models", "requests", "urllib3")
+ASK = f"""
+import asyncio, sys
+from kolla_k8s.cli import work
+from kolla_k8s.adapters.kube import connect
+from kolla_k8s.errors import OutsideError
+async def ask():
+    async with connect("/nowhere", None): pass
+try: asyncio.run(ask())
+except OutsideError: print("loaded", [name for name in {UNUSED} if name in sys.modules])
+"""
 PEAKS = """
 import json
 from pathlib import Path
@@ -33,6 +44,16 @@ def test_help_loads_no_library_but_that_of_commands():
     The others take longer to load than all the rest of it.
     """
     done = subprocess.run([sys.executable, "-c", HELP], capture_output=True, text=True, check=True, cwd=ROOT)
+
+    assert "loaded []" == done.stdout.splitlines()[-1]
+
+
+def test_commands_that_ask_a_cluster_load_what_they_use():
+    """
+    Packages load much by themselves: a synchronous client, models of helm's answers.
+    """
+    command = [sys.executable, "-c", ASK]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
 
     assert "loaded []" == done.stdout.splitlines()[-1]
 

@@ -101,7 +101,7 @@ async def _raced(made: World, golden: Golden, operators: list[str], race: int) -
         await mended(cloud, golden, await cloud.claims(), problems)
         wrote = sorted(writers(made, cloud.name))
     problems += [f"{who} wrote, and did not hold the cloud" for who in wrote if ends[int(who[-1])].code]
-    facts = {"codes": sorted(end.code for end in ends), "wrote": wrote, "told_in_leases": round(told_s / DURATION_S, 2)}
+    facts = {"codes": sorted(end.code for end in ends), "wrote": wrote, "told_in_leases": round(told_s / DURATION_S, 3)}
     return note("race", {"number": race}, problems, **facts)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
@@ -16,6 +17,7 @@ from kolla_k8s.adapters.registry import PATIENCE, Image, Login, fitting, logins,
 from kolla_k8s.errors import OutsideError
 from kolla_k8s.orchestrate.preflight import Finding
 from kolla_k8s.orchestrate.secrets import SECRETS
+from sandbox import pki
 from tests.fake_cluster import URL, FakeCluster
 
 OWNER = "Basic " + base64.b64encode(b"robot:p:w").decode()
@@ -37,7 +39,13 @@ class Registry:
     trouble: int = 0
     host: str = ""
     realm: str = ""
+    runner: web.AppRunner = field(init=False)
     asked: list[str] = field(default_factory=list)
+
+    async def also(self, context: ssl.SSLContext | None = None) -> int:
+        """Listen at one more port, with TLS where a context is given."""
+        await web.TCPSite(self.runner, "127.0.0.1", 0, ssl_context=context).start()
+        return int(self.runner.addresses[-1][1])
 
     async def manifest(self, request: web.Request) -> web.Response:
         self.asked.append(request.path)
@@ -67,12 +75,11 @@ async def registry() -> AsyncIterator[Registry]:
     application = web.Application()
     application.router.add_get("/token", played.token)
     application.router.add_route("*", "/v2/{path:.*}", played.manifest)
-    runner = web.AppRunner(application, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    played.host = f"127.0.0.1:{runner.addresses[0][1]}"
+    played.runner = web.AppRunner(application, shutdown_timeout=0.1)
+    await played.runner.setup()
+    played.host = f"127.0.0.1:{await played.also()}"
     yield played
-    await runner.cleanup()
+    await played.runner.cleanup()
 
 
 def a_cluster(user="robot", host="", **data):
@@ -103,6 +110,20 @@ async def test_image_in_an_open_registry_is_there(registry):
         finding = await found(registry, image)
 
         assert Finding("image", "ok", f"{registry.host}/{image} is there") == finding
+
+
+async def test_registry_is_trusted_by_the_authorities_of_the_machine(registry, tmp_path, monkeypatch):
+    """
+    By those that OpenSSL's own variables name at that moment, and by no others.
+    """
+    pki.make(tmp_path, {"server": ("/CN=server", "IP:127.0.0.1")})
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tmp_path / "server.crt", tmp_path / "server.key")
+    registry.guard, registry.realm = "token", f"https://127.0.0.1:{await registry.also(context)}/token"
+
+    assert "warning" == (await found(registry)).level
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.crt"))
+    assert "ok" == (await found(registry)).level
 
 
 async def test_image_that_is_not_there_is_a_problem(registry):
