@@ -41,6 +41,8 @@ REFUSALS = {
     503: ("ServiceUnavailable", "the server is currently unable to handle the request"),
     504: ("Timeout", "Timeout: request did not complete within the allotted timeout"),
 }
+TURNS = 3
+"""Of the loop, until a connection that was just taken has begun its handshake; before that, asyncio would forget it."""
 PAGES = {429: "Too many requests, please try again later.\n", 502: "<html><body>Bad Gateway</body></html>\n"}
 
 
@@ -179,6 +181,8 @@ class Proxy:
             asyncio.get_running_loop().remove_reader(self._listening)
             self._listening.close()
         self._listening = None
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
         greeting = [*self._greeting]
         for one in greeting:
             one.cancel()

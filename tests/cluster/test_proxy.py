@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -206,5 +208,23 @@ async def test_proxy_that_ends_ends_whoever_has_not_greeted_it_yet(made: World, 
     async with asyncio.timeout(10):
         said = await reader.read()
     writer.close()
+
+    assert b"" == said
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_proxy_that_ends_forgets_nobody_who_comes_at_that_moment(made: World, tmp_path: Path, turns: int) -> None:
+    """
+    Wherever the loop is with the new connection: one that is forgotten stays open until it is found as garbage.
+    """
+    with socket.socket() as line:
+        async with made.proxy(tmp_path / "kubeconfig") as proxy:
+            line.connect(("127.0.0.1", int(proxy.url.rpartition(":")[2])))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+        line.settimeout(10)
+        said = b""
+        with contextlib.suppress(ConnectionResetError):
+            said = line.recv(1)
 
     assert b"" == said

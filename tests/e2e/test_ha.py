@@ -9,7 +9,7 @@ import contextlib
 import os
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -101,6 +101,16 @@ class Galera(Members):
 
     def __init__(self, sandbox: Sandbox) -> None:
         super().__init__(sandbox, "mariadb")
+        self.site = HA
+
+    def install(self, *more: str) -> dict[str, Any]:
+        """Install the cloud as it was changed last."""
+        return self.sandbox.install(*self.site, *more)
+
+    def changed(self, *options: str) -> dict[str, Any]:
+        """Install a change that stays, for to take it back would roll everything once more."""
+        self.site = (*self.site, *options)
+        return self.install()
 
     def begin(self) -> None:
         """Begin to write."""
@@ -131,7 +141,7 @@ class Galera(Members):
 
     def recover(self, *options: str) -> str:
         """What ``kolla-k8s recover mariadb`` says."""
-        done = self.sandbox.tool("recover", "mariadb", "--values", SITE, *HA, *options)
+        done = self.sandbox.tool("recover", "mariadb", "--values", SITE, *self.site, *options)
         assert 0 == done.returncode, done.stderr
         return done.stdout
 
@@ -203,7 +213,7 @@ def ha(passwords):
 def gates_are_green_afterwards(ha):
     """After each outage the same command finds nothing to mend."""
     yield
-    ha[1].sandbox.install(*HA, "mariadb", "rabbitmq")
+    ha[1].install("mariadb", "rabbitmq")
 
 
 def test_three_of_everything_is_one_cloud(ha):
@@ -223,7 +233,7 @@ def test_no_secret_stands_outside_its_secret(ha):
     Nor did any process show one while the members came; release records stay small.
     """
     cloud = ha[1].sandbox
-    said = cloud.tool("install", *HA, "--output", "json")
+    said = cloud.tool("install", *ha[1].site, "--output", "json")
 
     assert [] == leaks(cloud, said.stdout, said.stderr)
     assert [] == large_records(cloud.api)
@@ -315,11 +325,11 @@ def test_cluster_that_lost_a_member_for_good_is_started_by_a_person(ha):
         gone = galera.delete(*galera.names)
         galera.until("two reports", lambda: {"mariadb-0", "mariadb-1"} == set(galera.ends()))
         galera.until("a refusal", lambda: "reports of mariadb-2: nobody starts" in galera.log("mariadb-0", "agent"))
-        why = galera.sandbox.tool("why", "mariadb", "--values", SITE, *HA)
+        why = galera.sandbox.tool("why", "mariadb", "--values", SITE, *galera.site)
         newest = max(galera.ends(), key=lambda pod: galera.ends()[pod])
         told = galera.recover("--force-from", newest)
         galera.until("two members", lambda: {"mariadb-0", "mariadb-1"} == galera.ready())
-    galera.sandbox.install(*HA)
+    galera.install()
 
     assert "mariadb-2" in why.stdout
     assert f"{newest}: starts the cluster" in told
@@ -338,7 +348,7 @@ def test_broker_that_lost_a_member_for_good_is_started_by_a_person(ha):
     The last one that ran does not come back, and the others wait for it; one of them is told not to.
     """
     broker = ha[2]
-    recover = ("recover", "rabbitmq", "--values", SITE, *HA)
+    recover = ("recover", "rabbitmq", "--values", SITE, *ha[1].site)
     confirmed = broker.confirmed()
     with no_claims(broker):
         broker.api.ask("DELETE", f"{SPACE}/persistentvolumeclaims/data-rabbitmq-2")
@@ -349,7 +359,7 @@ def test_broker_that_lost_a_member_for_good_is_started_by_a_person(ha):
         told = broker.sandbox.tool(*recover, "--force-from", "rabbitmq-0")
         broker.until("two members", lambda: {"rabbitmq-0", "rabbitmq-1"} == broker.ready())
         broker.loses_nothing(confirmed)
-    broker.sandbox.install(*HA)
+    ha[1].install()
 
     assert "rabbitmq-0: does not serve" in waiting.stdout
     assert "rabbitmq-0: starts the cluster" in told.stdout, told.stderr
@@ -370,7 +380,7 @@ def test_member_that_lost_its_volume_gets_all_from_the_others(ha, number):
 
     galera.serves_again(gone[0])
     broker.serves_again(gone[1])
-    report = galera.sandbox.install(*HA, "rabbitmq", "mariadb")
+    report = galera.install("rabbitmq", "mariadb")
 
     gates = {name: "; ".join(step["gates"].values()) for name, step in steps_of(report).items()}
     assert "3 nodes without alarm" in gates["rabbitmq"]
@@ -385,7 +395,7 @@ def test_changed_option_rolls_one_member_after_the_other_and_the_writer_last(ha)
     galera.serves_again(galera.delete("mariadb-0"))
     galera.until("the lowest number with the clients", lambda: galera.writer() == "mariadb-0")
 
-    steps = steps_of(galera.sandbox.install(*HA, *CHANGED))
+    steps = steps_of(galera.changed(*CHANGED))
 
     assert ["change", "change"] == [steps[name]["action"] for name in ("mariadb", "rabbitmq")]
     assert ["mariadb-2", "mariadb-1", "mariadb-0"] == galera.in_order_of_their_start()
@@ -399,8 +409,8 @@ def test_members_come_and_go_with_their_data(ha):
     Those that go leave first, so the one that stays has all; three are one cluster again.
     """
     _, galera, broker = ha
-    alone = steps_of(galera.sandbox.install(*HA, *ONE))
-    evidence = steps_of(galera.sandbox.install(*HA))
+    alone = steps_of(galera.install(*ONE))
+    evidence = steps_of(galera.install())
 
     galera.serves_again(set())
     broker.serves_again(set())
