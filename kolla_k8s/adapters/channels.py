@@ -8,9 +8,7 @@ audit log shows no mutation for a look inside.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import socket
 from typing import Any
 
 from kolla_k8s.adapters.aio import aiohttp
@@ -48,7 +46,6 @@ async def execute(wire: Wire, path: str, container: str, command: Command) -> Ex
 
 async def _talk(wire: Wire, path: str, query: list[tuple[str, str]], stdin: bytes) -> ExecResult:
     async with await wire.socket(path, query, (V5, V4)) as talk:
-        line = talk.get_extra_info("socket")
         feeding = asyncio.create_task(_feed(talk, stdin))
         try:
             return await _hear(talk)
@@ -56,8 +53,6 @@ async def _talk(wire: Wire, path: str, query: list[tuple[str, str]], stdin: byte
             feeding.cancel()
             await asyncio.gather(feeding, return_exceptions=True)
             await talk.close()
-            with contextlib.suppress(OSError):
-                line.shutdown(socket.SHUT_RDWR)  # TLS would wait for the other end, and our loop may not be there then
 
 
 async def _feed(talk: aiohttp.ClientWebSocketResponse, stdin: bytes) -> None:

@@ -1,7 +1,7 @@
-"""The Cluster port over the Kubernetes API: raw JSON through the ``kubernetes`` package's connection pool.
+"""The Cluster port over the Kubernetes API: raw JSON as the ``kubernetes`` package's configuration leads to it.
 
 Its typed models measured 15-25 times slower than JSON, and its watch knows neither 410 nor silence; so only its
-configuration (kubeconfig, exec plugins, certificates) and its pool are used. See ``wire`` for deadlines and repetition.
+configuration (kubeconfig, exec plugins, certificates) is used. See ``wire`` for deadlines and repetition.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from kolla_k8s.adapters import channels
 from kolla_k8s.adapters.answers import Answer, covers, refusal
 from kolla_k8s.adapters.clock import SystemClock
 from kolla_k8s.adapters.hollow import hollow
+from kolla_k8s.adapters.pool import pool
 from kolla_k8s.adapters.watching import Watching, lean
 from kolla_k8s.adapters.wire import OUTAGE_S, Call, Sure, Wire
 from kolla_k8s.errors import AlreadyExistsError, OutsideError
@@ -258,7 +259,7 @@ async def connect(
         access = KubeAccess(configuration, kubeconfig, context)
     except OSError as error:  # of which ssl's errors are some
         raise OutsideError("kubeconfig", f"names a certificate that cannot be used: {error}", "mend it") from None
-    async with access.client._create_pool_manager() as session:  # noqa: SLF001 - the pool is what we want of it
+    async with pool(access.client.ssl_context, access.client.maxsize, trust_env=True) as session:
         cluster = KubeCluster(Wire(session, access, clock or SystemClock(), outage_s=outage_s))
         await cluster.greet()
         yield cluster

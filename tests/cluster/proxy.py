@@ -26,6 +26,8 @@ from urllib.parse import parse_qs, urlsplit
 import aiohttp
 from aiohttp import web
 
+from kolla_k8s.adapters.pool import pool
+
 HOP_BY_HOP = frozenset(
     {"connection", "keep-alive", "proxy-authorization", "te", "trailers", "transfer-encoding", "upgrade", "host"}
 )
@@ -416,8 +418,7 @@ async def proxied(
     outwards.load_cert_chain(pki / "admin.crt", pki / "admin.key")
     inwards = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     inwards.load_cert_chain(pki / "apiserver.crt", pki / "apiserver.key")
-    connector = aiohttp.TCPConnector(ssl=outwards, limit=0)
-    async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as session:
+    async with pool(outwards, 0, auto_decompress=False) as session:
         proxy = Proxy(kubeconfig, upstream, session, seed, _tls=inwards)
         application = web.Application(client_max_size=16 << 20)
         application.router.add_route("*", "/{path:.*}", proxy.serve)
