@@ -19,6 +19,8 @@ from kolla_k8s.adapters.aio import aiohttp
 
 BUFFER = 2**21
 """Bytes of a line of a watch: objects may be as large as etcd takes them."""
+LIMIT = aiohttp.ClientTimeout(total=300)
+"""Of a request that says none of its own."""
 TURNS = 20
 """Of the loop, in which a line whose socket was shut finds its end; it needs about five."""
 
@@ -35,7 +37,7 @@ async def pool(context: ssl.SSLContext, limit: int, **more: Any) -> AsyncIterato
 
     connector = aiohttp.TCPConnector(ssl=context, limit=limit, socket_factory=line)
     try:
-        async with aiohttp.ClientSession(connector=connector, read_bufsize=BUFFER, **more) as session:
+        async with aiohttp.ClientSession(connector=connector, timeout=LIMIT, read_bufsize=BUFFER, **more) as session:
             yield session
     finally:
         for _ in range(TURNS):
