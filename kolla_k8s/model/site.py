@@ -22,7 +22,6 @@ class Strict(BaseModel):
     """A part of a site file: immutable, no unknown keys, camelCase as in Kubernetes."""
 
     model_config = ConfigDict(
-        defer_build=True,
         extra="forbid",
         frozen=True,
         alias_generator=lambda name: name.split("_")[0] + "".join(part.title() for part in name.split("_")[1:]),
