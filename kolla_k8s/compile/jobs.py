@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from kolla_k8s.compile.emit import Block, Go
-from kolla_k8s.compile.network import policy
 from kolla_k8s.compile.objects import config_map, labels, metadata
 from kolla_k8s.compile.pod import (
     TOOLS,
     PodPlan,
     container,
     limit_env,
+    pod_env,
     pod_spec,
     prepare_step,
     process_mounts,
@@ -44,8 +44,8 @@ INIT = f"{TOOLS}/init.py"
 FACTS = {"facts": Volume(path="/run/kolla-k8s/facts", scratch="memory")}
 
 
-def bootstrap_objects(catalog: Catalog, service: Service) -> Objects:
-    """Template file name -> object and condition: the record, the Job's file, policy and the Job."""
+def bootstrap_objects(service: Service) -> Objects:
+    """Template file name -> object and condition: the record, the Job's file and the Job."""
     bootstrap = service.spec.bootstrap
     if bootstrap is None:
         return {}
@@ -57,7 +57,6 @@ def bootstrap_objects(catalog: Catalog, service: Service) -> Objects:
     return {
         "bootstrap-record-configmap": (record, ""),
         "bootstrap-configmap": (config_map(service, "bootstrap"), ""),
-        "bootstrap-networkpolicy": (policy(catalog, service, "bootstrap"), ".Values.global.networkPolicy"),
         "bootstrap-job": (_job(service), ""),
     }
 
@@ -110,12 +109,16 @@ def bootstrap_labels(catalog: Catalog, service: Service) -> dict[str, Any]:
 def _prepare(plan: PodPlan, bootstrap: Bootstrap, main: str) -> dict[str, Any]:
     contents = [plan.service.spec.config[file] for file in bootstrap.config]
     pairs = secrets_named(plan.catalog, plan.service, [c.content for c in contents])
-    made = container("prepare", bootstrap.image, ["python3", INIT, "prepare"], requests_and_limits(bootstrap.resources))
-    record = {"name": "BOOTSTRAP_RECORD", "value": f"{plan.service.name}-bootstrap"}
-    made["env"] = [*made["env"], record, *limit_env(main)]
+    env = [*pod_env(), _record(plan), *limit_env(main)]
+    resources = requests_and_limits(bootstrap.resources)
+    made = container("prepare", bootstrap.image, ["python3", INIT, "prepare"], resources, env)
     tmp = {"name": "tmp", "mountPath": "/tmp"}  # noqa: S108 - in the container
     mounts = [*tool_mounts(), *plan.secret_mount("prepare", pairs), token_mount(), tmp]
     return {**made, "volumeMounts": mounts}
+
+
+def _record(plan: PodPlan) -> dict[str, Any]:
+    return {"name": "BOOTSTRAP_RECORD", "value": f"{plan.service.name}-bootstrap"}
 
 
 def _registers_after(service: Service) -> bool:
@@ -166,24 +169,23 @@ def _containers(plan: PodPlan) -> list[dict[str, Any]]:
 def _ours(plan: PodPlan, steps: list[_Step]) -> dict[str, Any]:
     """Container of built-in steps, called by them."""
     names = [step.name for step in steps]
-    return _container(plan, "-".join(names), [f"{TOOLS}/bootstrap.py", *names], steps)
+    return _container(plan, "-".join(names), [f"{TOOLS}/bootstrap.py", *names], steps, [])
 
 
 def _theirs(plan: PodPlan, name: str, steps: list[_Step]) -> dict[str, Any]:
     """Container of steps of the service's own program."""
-    return _container(plan, name, [INIT, "steps", *(step.name for step in steps)], steps)
+    return _container(plan, name, [INIT, "steps", *(step.name for step in steps)], steps, pod_env())
 
 
-def _container(plan: PodPlan, name: str, command: list[str], steps: list[_Step]) -> dict[str, Any]:
+def _container(
+    plan: PodPlan, name: str, command: list[str], steps: list[_Step], env: list[dict[str, Any]]
+) -> dict[str, Any]:
     bootstrap = _bootstrap(plan.service)
-    made = container(name, bootstrap.image, ["python3", *command], requests_and_limits(bootstrap.resources))
     has_token = any(step.has_token for step in steps)
     if has_token:
-        made["env"] = [
-            *made["env"],
-            {"name": "BOOTSTRAP_RECORD", "value": f"{plan.service.name}-bootstrap"},
-            {"name": "JOB_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['job-name']"}}},
-        ]
+        job = {"name": "JOB_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['job-name']"}}}
+        env = [*env, _record(plan), job]
+    made = container(name, bootstrap.image, ["python3", *command], requests_and_limits(bootstrap.resources), env)
     token = [token_mount()] if has_token else []
     tools = {"name": "kolla-k8s", "mountPath": TOOLS, "readOnly": True}
     fresh = {"name": "rendered", "mountPath": "/run/kolla-k8s/rendered", "readOnly": True}
@@ -193,13 +195,12 @@ def _container(plan: PodPlan, name: str, command: list[str], steps: list[_Step])
 
 
 def periodic_objects(catalog: Catalog, service: Service, name: str) -> Objects:
-    """Objects of a periodic task: its file (when it has one), policy and CronJob."""
+    """Objects of a periodic task: its file (when it has one) and CronJob."""
     task = service.spec.periodic[name]
     has_file = has_podfile(service, task)
     file = {f"{name}-configmap": (config_map(service, name), "")} if has_file else {}
     return {
         **file,
-        f"{name}-networkpolicy": (policy(catalog, service, name), ".Values.global.networkPolicy"),
         f"{name}-cronjob": (_cron_job(catalog, service, name), ""),
     }
 
@@ -243,11 +244,11 @@ def _periodic_pod(catalog: Catalog, service: Service, name: str, task: Periodic)
 
 def _task(plan: PodPlan, task: Periodic) -> dict[str, Any]:
     """The container of a periodic task: a rotation asks the API itself, a command has files and no token."""
-    command, tools = list(task.run or ()), []
+    command, tools, env = list(task.run or ()), [], pod_env()
     if task.rotate:
         secret = secret_ref(plan.service, task.rotate.secret).secret
         limits = [str(task.rotate.max_active_keys), str(task.rotate.min_age_s)]
         command = ["python3", f"{TOOLS}/rotate.py", secret, *limits]
-        tools = [programs_mount(), token_mount()]
-    made = container(plan.key, task.image, command, requests_and_limits(task.resources))
+        tools, env = [programs_mount(), token_mount()], []
+    made = container(plan.key, task.image, command, requests_and_limits(task.resources), env)
     return {**made, "volumeMounts": [*tools, *process_mounts(plan)]}

@@ -13,50 +13,57 @@ from kolla_k8s.compile.members import agent_of
 from kolla_k8s.compile.objects import NEEDS, both, metadata, selector, switch
 from kolla_k8s.model.catalog import Catalog, host_of, is_control, pods_name
 from kolla_k8s.model.service import Service
+from kolla_k8s.model.workload import Workload
+
+Objects = dict[str, tuple[dict[str, Any], str]]
+WHEN = ".Values.global.networkPolicy"
 
 
-def policy(catalog: Catalog, service: Service, component: str) -> dict[str, Any]:
-    """NetworkPolicy of a workload's pods, or of a Job's when ``component`` is no workload."""
-    workload = service.spec.workloads.get(component)
+def default_policy(catalog: Catalog, service: Service) -> Objects:
+    """Template file name -> policy of all pods of a service: nothing in, and out to what its definition names."""
+    if not (service.spec.bootstrap or service.spec.periodic or any(_own_network(service))):
+        return {}
+    egress = [*_dns(), *_needs(catalog, service), *_own(service), *_api(service)]
+    spec = {"podSelector": _all(service), "policyTypes": ["Ingress", "Egress"], "egress": egress}
+    return {"networkpolicy": (_policy(metadata(service, f"{service.name}-default", "default"), spec), WHEN)}
+
+
+def workload_policy(service: Service, name: str) -> Objects:
+    """Template file name -> policy that lets clients and peers in to a workload that listens on its own network."""
+    workload = service.spec.workloads[name]
+    if name not in _own_network(service) or not (ports := _ports(workload)):
+        return {}
+    pods = {"matchLabels": selector(service, name)}
+    among_all = workload.client_ports.values() if len(service.spec.workloads) > 1 else ()
     ingress: list[dict[str, Any]] = []
-    own = {"podSelector": {"matchLabels": selector(service, component)}}
-    if workload and (workload.ports or workload.peers):
-        ports = [*workload.ports.values(), *(workload.peers.ports.values() if workload.peers else ())]
-        ingress = [{"from": [own], "ports": _tcp(ports)}]
-        if open_ports := _tcp(workload.client_ports.values()):
-            clients = Block(f'include "@@.clients" (dict "root" $ "label" "{NEEDS}{service.name}")')
-            ingress.append({"from": clients, "ports": open_ports})
-            ingress += [{"from": [all_own], "ports": open_ports} for all_own in _siblings(service)]
-    name = f"{pods_name(service, component)}" if workload else f"{service.name}-{component}"
-    return {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "NetworkPolicy",
-        "metadata": metadata(service, name, component),
-        "spec": {
-            "podSelector": {"matchLabels": selector(service, component)},
-            "policyTypes": ["Ingress", "Egress"],
-            "ingress": ingress,
-            "egress": [
-                *_dns(),
-                *_needs(catalog, service, component),
-                *_own(workload, own),
-                *({"to": [all_own], "ports": _tcp(_all_ports(service))} for all_own in _siblings(service)),
-                *_api(service, component),
-            ],
-        },
-    }
+    if among_members := [port for port in ports if port not in among_all]:
+        ingress.append({"from": [{"podSelector": pods}], "ports": _tcp(among_members)})
+    if open_ports := _tcp(workload.client_ports.values()):
+        clients = Block(f'include "@@.clients" (dict "root" $ "label" "{NEEDS}{service.name}")')
+        ingress.append({"from": clients, "ports": open_ports})
+    if among_all:
+        ingress.append({"from": [{"podSelector": _all(service)}], "ports": _tcp(among_all)})
+    spec = {"podSelector": pods, "policyTypes": ["Ingress"], "ingress": ingress}
+    return {f"{name}-networkpolicy": (_policy(metadata(service, pods_name(service, name), name), spec), WHEN)}
 
 
-def _siblings(service: Service) -> list[dict[str, Any]]:
-    """Workloads of one service may talk to each other, where there are several and one listens."""
-    if len(service.spec.workloads) == 1 or not _all_ports(service):
-        return []
-    whole = {key: value for key, value in selector(service, "").items() if not key.endswith("/component")}
-    return [{"podSelector": {"matchLabels": whole}}]
+def _policy(about: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
+    return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": about, "spec": spec}
 
 
-def _all_ports(service: Service) -> list[int]:
-    return [port for workload in service.spec.workloads.values() for port in workload.client_ports.values()]
+def _own_network(service: Service) -> list[str]:
+    """Workloads whose pods are not on the network of their node."""
+    return [name for name, one in service.spec.workloads.items() if not (one.host and one.host.network)]
+
+
+def _ports(workload: Workload) -> list[int]:
+    return [*workload.ports.values(), *(workload.peers.ports.values() if workload.peers else ())]
+
+
+def _all(service: Service) -> dict[str, Any]:
+    """Selector of all pods of a service."""
+    found = selector(service, "")
+    return {"matchLabels": {key: value for key, value in found.items() if not key.endswith("/component")}}
 
 
 def goes_outside(catalog: Catalog, service: Service) -> bool:
@@ -64,21 +71,16 @@ def goes_outside(catalog: Catalog, service: Service) -> bool:
     return bool(service.spec.external) or any(_ports_of_nodes(catalog[need]) for need in catalog.needs(service.name))
 
 
-def external_objects(service: Service) -> dict[str, tuple[dict[str, Any], str]]:
+def external_objects(service: Service) -> Objects:
     """Template file name -> policy that lets a service's pods out to a system outside, and its condition."""
-    found = {}
+    found: Objects = {}
     for name, external in service.spec.external.items():
         rule: dict[str, Any] = {"to": Block(f'include "@@.outside" (index .Values.external "{name}").cidrs')}
         if external.ports:
             rule["ports"] = [_range(port) for port in external.ports.values()]
-        pods = {key: value for key, value in selector(service, "").items() if not key.endswith("/component")}
-        item = {
-            "apiVersion": "networking.k8s.io/v1",
-            "kind": "NetworkPolicy",
-            "metadata": metadata(service, f"{service.name}-to-{name}", name),
-            "spec": {"podSelector": {"matchLabels": pods}, "policyTypes": ["Egress"], "egress": [rule]},
-        }
-        found[f"to-{name}-networkpolicy"] = (item, both(".Values.global.networkPolicy", switch(external.when)))
+        spec = {"podSelector": _all(service), "policyTypes": ["Egress"], "egress": [rule]}
+        item = _policy(metadata(service, f"{service.name}-to-{name}", name), spec)
+        found[f"to-{name}-networkpolicy"] = (item, both(WHEN, switch(external.when)))
     return found
 
 
@@ -95,10 +97,8 @@ def _dns() -> list[dict[str, Any]]:
     return [{"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]}]
 
 
-def _needs(catalog: Catalog, service: Service, component: str) -> list[dict[str, Any]]:
+def _needs(catalog: Catalog, service: Service) -> list[dict[str, Any]]:
     wanted = catalog.needs(service.name)
-    if component == "bootstrap" and service.spec.identity.services and "keystone" not in wanted:
-        wanted = [*wanted, service.name]
     edges = [_edge(service, catalog[need]) for need in wanted if host_of(catalog[need])]
     return [*edges, *(_to_nodes(ports) for need in wanted if (ports := _ports_of_nodes(catalog[need])))]
 
@@ -123,20 +123,14 @@ def _edge(service: Service, need: Service) -> dict[str, Any]:
     return {"to": [target], "ports": _tcp(host.ports)}
 
 
-def _own(workload: Any, own: dict[str, Any]) -> list[dict[str, Any]]:
-    if workload is None or not (workload.ports or workload.peers):
-        return []
-    ports = [*workload.ports.values(), *(workload.peers.ports.values() if workload.peers else ())]
-    return [{"to": [own], "ports": _tcp(ports)}]
+def _own(service: Service) -> list[dict[str, Any]]:
+    """The way to the service itself: to its members, other workloads, and what its bootstrap speaks to."""
+    ports = sorted({port for name in _own_network(service) for port in _ports(service.spec.workloads[name])})
+    return [{"to": [{"podSelector": _all(service)}], "ports": _tcp(ports)}] if ports else []
 
 
-def _api(service: Service, component: str) -> list[dict[str, Any]]:
-    workload, task = service.spec.workloads.get(component), service.spec.periodic.get(component)
-    if not (service.spec.bootstrap or (task and task.rotate) or (workload and agent_of(workload))):
+def _api(service: Service) -> list[dict[str, Any]]:
+    workloads, tasks = service.spec.workloads.values(), service.spec.periodic.values()
+    if not (service.spec.bootstrap or any(task.rotate for task in tasks) or any(map(agent_of, workloads))):
         return []
-    return [
-        {
-            "to": Block('include "@@.apiServer" $'),
-            "ports": Block("toYaml .Values.global.apiServer.ports"),
-        }
-    ]
+    return [{"to": Block('include "@@.apiServer" $'), "ports": Block("toYaml .Values.global.apiServer.ports")}]

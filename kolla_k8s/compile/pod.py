@@ -63,29 +63,31 @@ class PodPlan:
         return [{"name": volume, "mountPath": SECRETS, "readOnly": True}]
 
 
-def container(name: str, image: str, command: list[str], resources: Any) -> dict[str, Any]:
+def container(
+    name: str, image: str, command: list[str], resources: Any, env: list[dict[str, Any]] | None = None
+) -> dict[str, Any]:
     """A hardened container; ``resources`` is a dict or a ``Block``."""
     return {
         "name": name,
         "image": Go(image_expression(image)),
         "imagePullPolicy": Go("{{ .Values.global.images.pullPolicy }}"),
         "command": command,
-        "env": list(POD_ENV),
+        **({"env": env} if env else {}),
         "resources": resources,
         "securityContext": security(None),
     }
 
 
-POD_ENV = tuple(
-    {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
-    for name, path in {
+def pod_env() -> list[dict[str, Any]]:
+    """What a container that writes files, or runs what a definition says, knows of its pod."""
+    facts = {
         "POD_NAME": "metadata.name",
         "POD_NAMESPACE": "metadata.namespace",
         "POD_IP": "status.podIP",
         "NODE_NAME": "spec.nodeName",
         "NODE_IP": "status.hostIP",
-    }.items()
-)
+    }
+    return [{"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in facts.items()]
 
 
 def image_expression(image: str) -> str:
@@ -162,10 +164,9 @@ def prepare_step(plan: PodPlan, main: str, image: str) -> dict[str, Any]:
     contents = [[plan.service.spec.config[f].content, plan.service.spec.config[f].variants] for f in plan.files]
     used = [[c, [v.content for v in variants.values()]] for c, variants in contents]
     pairs = secrets_named(plan.catalog, plan.service, used)
-    made = container("prepare", image, ["python3", f"{TOOLS}/init.py", "prepare"], PREPARE_RESOURCES)
-    made["env"] = [*made["env"], *limit_env(main)]
+    env = [*pod_env(), *limit_env(main)]
     if plan.service.spec.bootstrap:
-        made["env"] += [
+        env += [
             {"name": "BOOTSTRAP_DIGEST", "value": Go('{{ include "@@.bootstrapDigest" $ | quote }}')},
             {"name": "BOOTSTRAP_RECORD", "value": f"{plan.service.name}-bootstrap"},
         ]
@@ -173,6 +174,7 @@ def prepare_step(plan: PodPlan, main: str, image: str) -> dict[str, Any]:
     secrets = plan.secret_mount("prepare", pairs)
     tmp = {"name": "tmp", "mountPath": "/tmp"}  # noqa: S108 - in the container
     nodes = [_node_parts_mount()] if plan.node_parts else []
+    made = container("prepare", image, ["python3", f"{TOOLS}/init.py", "prepare"], PREPARE_RESOURCES, env)
     return {**made, "volumeMounts": [*tool_mounts(), *nodes, *secrets, *token, tmp]}
 
 

@@ -49,6 +49,17 @@ def workload_podfile(catalog: Catalog, service: Service, user: Workload | Period
     return {**_waits(catalog, service), **_common(catalog, service, files_of(service, user), None)}
 
 
+def file_owner(service: Service, name: str) -> str:
+    """Whose file a workload's pods read: that of the first workload which is told the same."""
+
+    def told(user: Workload) -> tuple[Any, ...]:
+        return has_podfile(service, user), set(files_of(service, user).sections), user.when
+
+    user = service.spec.workloads[name]
+    readers = (other for other, one in service.spec.workloads.items() if not one.for_each and told(one) == told(user))
+    return name if user.for_each else next(readers)
+
+
 def has_podfile(service: Service, user: Workload | Periodic) -> bool:
     """Whether these pods need something of ours: a file, a program, to wait, to rotate."""
     if isinstance(user, Periodic) and user.rotate:

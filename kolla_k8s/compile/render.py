@@ -27,9 +27,9 @@ from kolla_k8s.compile.jobs import (
     periodic_objects,
 )
 from kolla_k8s.compile.members import has_agents
-from kolla_k8s.compile.network import external_objects, goes_outside
+from kolla_k8s.compile.network import default_policy, external_objects, goes_outside
 from kolla_k8s.compile.objects import programs_map
-from kolla_k8s.compile.podfile import bootstrap_podfile, periodic_podfile, workload_podfile
+from kolla_k8s.compile.podfile import bootstrap_podfile, file_owner, periodic_podfile, workload_podfile
 from kolla_k8s.compile.rights import rights_objects
 from kolla_k8s.compile.values import chart_values, images, values_schema
 from kolla_k8s.compile.workload import workload_objects
@@ -111,7 +111,8 @@ def _chart(service: Service, version: str, release: str, files: Mapping[str, str
 
 def _items(catalog: Catalog, service: Service) -> Objects:
     """Template file name -> object and condition."""
-    found = {**bootstrap_objects(catalog, service), **rights_objects(service), **external_objects(service)}
+    found = {**bootstrap_objects(service), **rights_objects(service)}
+    found |= default_policy(catalog, service) | external_objects(service)
     for name in service.spec.workloads:
         found |= workload_objects(catalog, service, name)
     found |= expose_objects(service)
@@ -140,7 +141,8 @@ def _objects(catalog: Catalog, service: Service, items: Objects) -> dict[str, st
 
 def _podfiles(catalog: Catalog, service: Service) -> dict[str, dict[str, Any]]:
     """Pods that have a file, and its static part."""
-    pods = {name: workload_podfile(catalog, service, w) for name, w in service.spec.workloads.items()}
+    workloads = {name: w for name, w in service.spec.workloads.items() if file_owner(service, name) == name}
+    pods = {name: workload_podfile(catalog, service, w) for name, w in workloads.items()}
     if service.spec.bootstrap:
         pods["bootstrap"] = bootstrap_podfile(catalog, service)
     pods |= {name: periodic_podfile(catalog, service, task) for name, task in service.spec.periodic.items()}

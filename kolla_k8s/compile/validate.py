@@ -24,7 +24,7 @@ from kolla_k8s.model.service import Oslo, Plane, Rotate, SecretKind
 from kolla_k8s.model.workload import Container, Kind, Privilege, Volume, Workload
 from kolla_k8s.suggest import did_you_mean
 
-OWN_PODS = frozenset({"bootstrap", "bootstrap-record", "programs"})
+OWN_PODS = frozenset({"bootstrap", "bootstrap-record", "default", "programs"})
 
 
 def validate(definitions: Mapping[str, Definition], catalog: Catalog) -> None:

@@ -8,12 +8,13 @@ from typing import Any, assert_never
 from kolla_k8s.compile.emit import Block, Go
 from kolla_k8s.compile.members import agent_of, chosen, member_objects
 from kolla_k8s.compile.metrics import metrics_objects, scrape_annotations
-from kolla_k8s.compile.network import policy
+from kolla_k8s.compile.network import workload_policy
 from kolla_k8s.compile.objects import KEPT, both, config_map, for_each, labels, metadata, selector, switch
 from kolla_k8s.compile.pod import (
     TOOLS,
     PodPlan,
     container,
+    pod_env,
     pod_spec,
     prepare_step,
     process_mounts,
@@ -22,7 +23,7 @@ from kolla_k8s.compile.pod import (
     security,
     token_mount,
 )
-from kolla_k8s.compile.podfile import files_of, has_podfile
+from kolla_k8s.compile.podfile import file_owner, files_of, has_podfile
 from kolla_k8s.compile.values import keeps_apart
 from kolla_k8s.model.catalog import Catalog, belongs_to_nodes, pods_name, service_name
 from kolla_k8s.model.node_parts import config_map_name
@@ -48,7 +49,7 @@ def _objects(catalog: Catalog, service: Service, name: str) -> dict[str, tuple[d
     plan = _plan(catalog, service, name)
     pods = _pods(plan, name, workload)
     found: dict[str, tuple[dict[str, Any], str]] = {}
-    if plan.config_name:
+    if plan.config_name and file_owner(service, name) == name:
         found[f"{name}-configmap"] = (config_map(service, name, is_each=bool(workload.for_each)), "")
     found[f"{name}-{workload.kind.lower()}"] = (pods, "")
     if workload.ports:
@@ -61,9 +62,7 @@ def _objects(catalog: Catalog, service: Service, name: str) -> dict[str, tuple[d
     found |= metrics_objects(service, name)
     if workload.kind is not Kind.DAEMON_SET:
         found[f"{name}-poddisruptionbudget"] = (_budget(service, name), f"gt (int {_values(name)}.replicas) 1")
-    if not (workload.host and workload.host.network):
-        found[f"{name}-networkpolicy"] = (policy(catalog, service, name), ".Values.global.networkPolicy")
-    return found
+    return found | workload_policy(service, name)
 
 
 def _values(name: str) -> str:
@@ -73,7 +72,7 @@ def _values(name: str) -> str:
 def _plan(catalog: Catalog, service: Service, name: str) -> PodPlan:
     workload = service.spec.workloads[name]
     each = ' "each" $each' if workload.for_each else ""
-    asked = f'include "@@.configName" (dict "root" $ "pod" "{name}"{each})'
+    asked = f'include "@@.configName" (dict "root" $ "pod" "{file_owner(service, name)}"{each})'
     files = {file: service.spec.config[file].path for file in files_of(service, workload).sections}
     return PodPlan(
         catalog=catalog,
@@ -206,8 +205,8 @@ def _claims(workload: Workload) -> dict[str, Any]:
 
 
 def _process(plan: PodPlan, name: str, process: Container, *, resources: Any) -> dict[str, Any]:
-    made = container(name, process.image, list(process.run), resources)
-    made["env"] = [*made["env"], *({"name": key, "value": value} for key, value in process.env.items())]
+    env = [*pod_env(), *({"name": key, "value": value} for key, value in process.env.items())]
+    made = container(name, process.image, list(process.run), resources, env)
     made["securityContext"] = security(process.privilege)
     if process.ports or (isinstance(process, Workload) and process.peers):
         made["ports"] = _ports(process)
@@ -264,7 +263,7 @@ def _probe(probe: Probe) -> dict[str, Any]:
 
 def _prepare_step(plan: PodPlan, step: str, prepare: Prepare, workload: Workload) -> dict[str, Any]:
     resources = Block(f"toYaml {_values(plan.key)}.resources")
-    made = container(step, prepare.image or workload.image, list(prepare.run), resources)
+    made = container(step, prepare.image or workload.image, list(prepare.run), resources, pod_env())
     mounts = process_mounts(plan, prepare.privilege)
     return {**made, "securityContext": security(prepare.privilege), "volumeMounts": mounts}
 

@@ -9,11 +9,28 @@ from typing import Any
 
 def pod_files(items: Iterable[dict[str, Any]]) -> dict[str, Any]:
     """Give the file of each pod that has one, by the pod's name in the definition."""
-    return {
-        item["metadata"]["labels"]["app.kubernetes.io/component"]: json.loads(item["data"]["pod.json"])
+    items = list(items)
+    told = {
+        item["metadata"]["name"]: json.loads(item["data"]["pod.json"])
         for item in items
         if item["kind"] == "ConfigMap" and "pod.json" in item.get("data", ())
     }
+    return {
+        item["metadata"]["labels"]["app.kubernetes.io/component"]: told[name]
+        for item in items
+        for name in _config_maps(item)
+        if name in told
+    }
+
+
+def _config_maps(item: dict[str, Any]) -> Iterable[str]:
+    """Names of those that the pods of an object see."""
+    spec = item.get("spec", {})
+    spec = spec.get("jobTemplate", {}).get("spec", spec)
+    for volume in spec.get("template", {}).get("spec", {}).get("volumes", ()):
+        yield from (
+            part["configMap"]["name"] for part in volume.get("projected", {}).get("sources", ()) if "configMap" in part
+        )
 
 
 def contents(pod: dict[str, Any]) -> dict[str, Any]:

@@ -449,7 +449,7 @@ def test_consoles_of_guests_are_reached_on_their_nodes(said, wanted):
     policies = {item["metadata"]["name"]: item for item in objects("nova", *options) if item["kind"] == "NetworkPolicy"}
     port = {"port": 5900, "endPort": 6599, "protocol": "TCP"}
 
-    (rule,) = (r for r in policies["nova-novncproxy"]["spec"]["egress"] if r["ports"] == [port])
+    (rule,) = (r for r in policies["nova-default"]["spec"]["egress"] if r["ports"] == [port])
 
     assert wanted == {peer["ipBlock"]["cidr"] for peer in rule["to"]}
 

@@ -113,6 +113,10 @@ one, so that no other pod restarts when a service grows; agents and start script
 
 {{/* Name of the ConfigMap of programs, by content too. */}}
 {{- define "cinder-volume.programsName" -}}
+{{- include "cinder-volume.once" (dict "root" . "template" "cinder-volume.newProgramsName" "key" "" "with" .) -}}
+{{- end -}}
+
+{{- define "cinder-volume.newProgramsName" -}}
 {{- $programs := "" -}}
 {{- range $path, $bytes := .Files.Glob "files/*.{py,sh}" -}}{{- $programs = print $programs ($bytes | toString) -}}{{- end -}}
 {{- printf "cinder-volume-programs-%s" (sha256sum $programs | trunc 10) -}}

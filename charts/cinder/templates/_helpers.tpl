@@ -150,6 +150,10 @@ sectionName: {{ $gateway.listener }}
 
 {{/* Name of the ConfigMap of programs, by content too. */}}
 {{- define "cinder.programsName" -}}
+{{- include "cinder.once" (dict "root" . "template" "cinder.newProgramsName" "key" "" "with" .) -}}
+{{- end -}}
+
+{{- define "cinder.newProgramsName" -}}
 {{- $programs := "" -}}
 {{- range $path, $bytes := .Files.Glob "files/*.{py,sh}" -}}{{- $programs = print $programs ($bytes | toString) -}}{{- end -}}
 {{- printf "cinder-programs-%s" (sha256sum $programs | trunc 10) -}}
@@ -302,27 +306,6 @@ initContainers:
   - /kolla-k8s/bootstrap.py
   - databases
   - messaging
-  env:
-  - name: POD_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.name
-  - name: POD_NAMESPACE
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.namespace
-  - name: POD_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.podIP
-  - name: NODE_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: spec.nodeName
-  - name: NODE_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.hostIP
   resources:
     requests:
       cpu: 100m
@@ -430,26 +413,6 @@ containers:
   - identity
   - record
   env:
-  - name: POD_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.name
-  - name: POD_NAMESPACE
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.namespace
-  - name: POD_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.podIP
-  - name: NODE_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: spec.nodeName
-  - name: NODE_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.hostIP
   - name: BOOTSTRAP_RECORD
     value: cinder-bootstrap
   - name: JOB_NAME

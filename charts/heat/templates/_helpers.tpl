@@ -150,6 +150,10 @@ sectionName: {{ $gateway.listener }}
 
 {{/* Name of the ConfigMap of programs, by content too. */}}
 {{- define "heat.programsName" -}}
+{{- include "heat.once" (dict "root" . "template" "heat.newProgramsName" "key" "" "with" .) -}}
+{{- end -}}
+
+{{- define "heat.newProgramsName" -}}
 {{- $programs := "" -}}
 {{- range $path, $bytes := .Files.Glob "files/*.{py,sh}" -}}{{- $programs = print $programs ($bytes | toString) -}}{{- end -}}
 {{- printf "heat-programs-%s" (sha256sum $programs | trunc 10) -}}
@@ -296,27 +300,6 @@ initContainers:
   - /kolla-k8s/bootstrap.py
   - databases
   - messaging
-  env:
-  - name: POD_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.name
-  - name: POD_NAMESPACE
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.namespace
-  - name: POD_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.podIP
-  - name: NODE_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: spec.nodeName
-  - name: NODE_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.hostIP
   resources:
     requests:
       cpu: 100m
@@ -419,26 +402,6 @@ containers:
   - identity
   - record
   env:
-  - name: POD_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.name
-  - name: POD_NAMESPACE
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.namespace
-  - name: POD_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.podIP
-  - name: NODE_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: spec.nodeName
-  - name: NODE_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.hostIP
   - name: BOOTSTRAP_RECORD
     value: heat-bootstrap
   - name: JOB_NAME

@@ -150,6 +150,10 @@ sectionName: {{ $gateway.listener }}
 
 {{/* Name of the ConfigMap of programs, by content too. */}}
 {{- define "horizon.programsName" -}}
+{{- include "horizon.once" (dict "root" . "template" "horizon.newProgramsName" "key" "" "with" .) -}}
+{{- end -}}
+
+{{- define "horizon.newProgramsName" -}}
 {{- $programs := "" -}}
 {{- range $path, $bytes := .Files.Glob "files/*.{py,sh}" -}}{{- $programs = print $programs ($bytes | toString) -}}{{- end -}}
 {{- printf "horizon-programs-%s" (sha256sum $programs | trunc 10) -}}

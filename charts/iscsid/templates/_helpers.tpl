@@ -98,6 +98,10 @@ one, so that no other pod restarts when a service grows; agents and start script
 
 {{/* Name of the ConfigMap of programs, by content too. */}}
 {{- define "iscsid.programsName" -}}
+{{- include "iscsid.once" (dict "root" . "template" "iscsid.newProgramsName" "key" "" "with" .) -}}
+{{- end -}}
+
+{{- define "iscsid.newProgramsName" -}}
 {{- $programs := "" -}}
 {{- range $path, $bytes := .Files.Glob "files/*.{py,sh}" -}}{{- $programs = print $programs ($bytes | toString) -}}{{- end -}}
 {{- printf "iscsid-programs-%s" (sha256sum $programs | trunc 10) -}}

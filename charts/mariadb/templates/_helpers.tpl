@@ -98,6 +98,10 @@ one, so that no other pod restarts when a service grows; agents and start script
 
 {{/* Name of the ConfigMap of programs, by content too. */}}
 {{- define "mariadb.programsName" -}}
+{{- include "mariadb.once" (dict "root" . "template" "mariadb.newProgramsName" "key" "" "with" .) -}}
+{{- end -}}
+
+{{- define "mariadb.newProgramsName" -}}
 {{- $programs := "" -}}
 {{- range $path, $bytes := .Files.Glob "files/*.{py,sh}" -}}{{- $programs = print $programs ($bytes | toString) -}}{{- end -}}
 {{- printf "mariadb-programs-%s" (sha256sum $programs | trunc 10) -}}

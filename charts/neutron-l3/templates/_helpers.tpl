@@ -102,6 +102,10 @@ one, so that no other pod restarts when a service grows; agents and start script
 
 {{/* Name of the ConfigMap of programs, by content too. */}}
 {{- define "neutron-l3.programsName" -}}
+{{- include "neutron-l3.once" (dict "root" . "template" "neutron-l3.newProgramsName" "key" "" "with" .) -}}
+{{- end -}}
+
+{{- define "neutron-l3.newProgramsName" -}}
 {{- $programs := "" -}}
 {{- range $path, $bytes := .Files.Glob "files/*.{py,sh}" -}}{{- $programs = print $programs ($bytes | toString) -}}{{- end -}}
 {{- printf "neutron-l3-programs-%s" (sha256sum $programs | trunc 10) -}}

@@ -102,6 +102,10 @@ one, so that no other pod restarts when a service grows; agents and start script
 
 {{/* Name of the ConfigMap of programs, by content too. */}}
 {{- define "neutron-metadata-agent.programsName" -}}
+{{- include "neutron-metadata-agent.once" (dict "root" . "template" "neutron-metadata-agent.newProgramsName" "key" "" "with" .) -}}
+{{- end -}}
+
+{{- define "neutron-metadata-agent.newProgramsName" -}}
 {{- $programs := "" -}}
 {{- range $path, $bytes := .Files.Glob "files/*.{py,sh}" -}}{{- $programs = print $programs ($bytes | toString) -}}{{- end -}}
 {{- printf "neutron-metadata-agent-programs-%s" (sha256sum $programs | trunc 10) -}}

@@ -105,6 +105,10 @@ one, so that no other pod restarts when a service grows; agents and start script
 
 {{/* Name of the ConfigMap of programs, by content too. */}}
 {{- define "neutron-ovs-agent.programsName" -}}
+{{- include "neutron-ovs-agent.once" (dict "root" . "template" "neutron-ovs-agent.newProgramsName" "key" "" "with" .) -}}
+{{- end -}}
+
+{{- define "neutron-ovs-agent.newProgramsName" -}}
 {{- $programs := "" -}}
 {{- range $path, $bytes := .Files.Glob "files/*.{py,sh}" -}}{{- $programs = print $programs ($bytes | toString) -}}{{- end -}}
 {{- printf "neutron-ovs-agent-programs-%s" (sha256sum $programs | trunc 10) -}}

@@ -161,6 +161,10 @@ sectionName: {{ $gateway.listener }}
 
 {{/* Name of the ConfigMap of programs, by content too. */}}
 {{- define "neutron.programsName" -}}
+{{- include "neutron.once" (dict "root" . "template" "neutron.newProgramsName" "key" "" "with" .) -}}
+{{- end -}}
+
+{{- define "neutron.newProgramsName" -}}
 {{- $programs := "" -}}
 {{- range $path, $bytes := .Files.Glob "files/*.{py,sh}" -}}{{- $programs = print $programs ($bytes | toString) -}}{{- end -}}
 {{- printf "neutron-programs-%s" (sha256sum $programs | trunc 10) -}}
@@ -306,27 +310,6 @@ initContainers:
   - /kolla-k8s/bootstrap.py
   - databases
   - messaging
-  env:
-  - name: POD_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.name
-  - name: POD_NAMESPACE
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.namespace
-  - name: POD_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.podIP
-  - name: NODE_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: spec.nodeName
-  - name: NODE_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.hostIP
   resources:
     requests:
       cpu: 100m
@@ -434,26 +417,6 @@ containers:
   - identity
   - record
   env:
-  - name: POD_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.name
-  - name: POD_NAMESPACE
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.namespace
-  - name: POD_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.podIP
-  - name: NODE_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: spec.nodeName
-  - name: NODE_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.hostIP
   - name: BOOTSTRAP_RECORD
     value: neutron-bootstrap
   - name: JOB_NAME

@@ -113,6 +113,10 @@ one, so that no other pod restarts when a service grows; agents and start script
 
 {{/* Name of the ConfigMap of programs, by content too. */}}
 {{- define "nova-compute.programsName" -}}
+{{- include "nova-compute.once" (dict "root" . "template" "nova-compute.newProgramsName" "key" "" "with" .) -}}
+{{- end -}}
+
+{{- define "nova-compute.newProgramsName" -}}
 {{- $programs := "" -}}
 {{- range $path, $bytes := .Files.Glob "files/*.{py,sh}" -}}{{- $programs = print $programs ($bytes | toString) -}}{{- end -}}
 {{- printf "nova-compute-programs-%s" (sha256sum $programs | trunc 10) -}}

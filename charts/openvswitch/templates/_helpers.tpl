@@ -101,6 +101,10 @@ one, so that no other pod restarts when a service grows; agents and start script
 
 {{/* Name of the ConfigMap of programs, by content too. */}}
 {{- define "openvswitch.programsName" -}}
+{{- include "openvswitch.once" (dict "root" . "template" "openvswitch.newProgramsName" "key" "" "with" .) -}}
+{{- end -}}
+
+{{- define "openvswitch.newProgramsName" -}}
 {{- $programs := "" -}}
 {{- range $path, $bytes := .Files.Glob "files/*.{py,sh}" -}}{{- $programs = print $programs ($bytes | toString) -}}{{- end -}}
 {{- printf "openvswitch-programs-%s" (sha256sum $programs | trunc 10) -}}

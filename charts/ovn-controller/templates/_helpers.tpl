@@ -101,6 +101,10 @@ one, so that no other pod restarts when a service grows; agents and start script
 
 {{/* Name of the ConfigMap of programs, by content too. */}}
 {{- define "ovn-controller.programsName" -}}
+{{- include "ovn-controller.once" (dict "root" . "template" "ovn-controller.newProgramsName" "key" "" "with" .) -}}
+{{- end -}}
+
+{{- define "ovn-controller.newProgramsName" -}}
 {{- $programs := "" -}}
 {{- range $path, $bytes := .Files.Glob "files/*.{py,sh}" -}}{{- $programs = print $programs ($bytes | toString) -}}{{- end -}}
 {{- printf "ovn-controller-programs-%s" (sha256sum $programs | trunc 10) -}}

@@ -150,6 +150,10 @@ sectionName: {{ $gateway.listener }}
 
 {{/* Name of the ConfigMap of programs, by content too. */}}
 {{- define "placement.programsName" -}}
+{{- include "placement.once" (dict "root" . "template" "placement.newProgramsName" "key" "" "with" .) -}}
+{{- end -}}
+
+{{- define "placement.newProgramsName" -}}
 {{- $programs := "" -}}
 {{- range $path, $bytes := .Files.Glob "files/*.{py,sh}" -}}{{- $programs = print $programs ($bytes | toString) -}}{{- end -}}
 {{- printf "placement-programs-%s" (sha256sum $programs | trunc 10) -}}
@@ -290,27 +294,6 @@ initContainers:
   - python3
   - /kolla-k8s/bootstrap.py
   - databases
-  env:
-  - name: POD_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.name
-  - name: POD_NAMESPACE
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.namespace
-  - name: POD_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.podIP
-  - name: NODE_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: spec.nodeName
-  - name: NODE_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.hostIP
   resources:
     requests:
       cpu: 100m
@@ -414,26 +397,6 @@ containers:
   - identity
   - record
   env:
-  - name: POD_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.name
-  - name: POD_NAMESPACE
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.namespace
-  - name: POD_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.podIP
-  - name: NODE_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: spec.nodeName
-  - name: NODE_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.hostIP
   - name: BOOTSTRAP_RECORD
     value: placement-bootstrap
   - name: JOB_NAME

@@ -102,6 +102,10 @@ one, so that no other pod restarts when a service grows; agents and start script
 
 {{/* Name of the ConfigMap of programs, by content too. */}}
 {{- define "rabbitmq.programsName" -}}
+{{- include "rabbitmq.once" (dict "root" . "template" "rabbitmq.newProgramsName" "key" "" "with" .) -}}
+{{- end -}}
+
+{{- define "rabbitmq.newProgramsName" -}}
 {{- $programs := "" -}}
 {{- range $path, $bytes := .Files.Glob "files/*.{py,sh}" -}}{{- $programs = print $programs ($bytes | toString) -}}{{- end -}}
 {{- printf "rabbitmq-programs-%s" (sha256sum $programs | trunc 10) -}}

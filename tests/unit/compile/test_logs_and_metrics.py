@@ -85,7 +85,7 @@ def test_figures_are_for_the_namespaces_that_the_site_names(tmp_path):
     assert "matchLabels: {{- toYaml .Values.global.metrics.from" in readers
     assert "port: 9000" in readers
     assert 1 == files["templates/api-networkpolicy.yaml"].partition("egress")[0].count("port: 9000")
-    assert "port: 9000" not in files_of(tmp_path, "two", two)["templates/api-networkpolicy.yaml"]
+    assert "port: 9000" not in files_of(tmp_path, "two", two)["templates/networkpolicy.yaml"]
 
 
 def test_pods_say_where_their_figures_are(tmp_path):

@@ -83,46 +83,6 @@ def test_option_that_chooses_a_step_is_told_to_the_bootstrap(tmp_path):
     assert 'set $pod "options"' in files["templates/_helpers.tpl"]
 
 
-def test_ports_of_peers_are_open_to_peers_alone(tmp_path):
-    """
-    A workload that only its own members talk to lets nobody else in.
-    """
-    only_peers = {**DEPLOYMENT, "kind": "StatefulSet", "peers": {"ports": {"sync": 4567}}}
-
-    files = files_of(tmp_path, "one", a_definition("one", workloads={"member": only_peers}))
-    policy = files["templates/member-networkpolicy.yaml"]
-
-    assert "port: 4567" in policy
-    assert "one.clients" not in policy
-    assert "templates/member-service.yaml" not in files
-
-
-def test_need_in_the_other_plane_is_reached_in_its_namespace(tmp_path):
-    """
-    An egress rule names the namespace where the other side lives.
-    """
-    agent = a_definition("agent", **NODE, needs={"run": ["one"]}, workloads={"agent": AGENT})
-
-    policy = files_of(tmp_path, "agent", agent, a_definition("one"))["templates/agent-networkpolicy.yaml"]
-
-    assert 'dict "kubernetes.io/metadata.name" .Values.global.namespaces.control' in policy
-
-
-def test_ports_of_nodes_are_open_to_those_who_need_them(tmp_path):
-    """
-    No label selects pods on the host's network, so the rule names the nodes' addresses.
-    """
-    host = {"reason": "consoles listen on the node", "network": True, "ports": {"consoles": [5900, 6599], "one": 16514}}
-    agent = a_definition("agent", **NODE, workloads={"agent": {**AGENT, "host": host}})
-
-    files = files_of(tmp_path, "one", agent, a_definition("one", needs={"run": ["agent"]}))
-    policy = files["templates/api-networkpolicy.yaml"]
-
-    assert 'include "one.outside" .Values.global.nodeCidrs' in policy
-    assert ["5900", "6599", "16514"] == re.findall(r"[pP]ort: (\d{4,})", policy.split("one.outside")[1])[:3]
-    assert 'define "one.outside"' in files["templates/_helpers.tpl"]
-
-
 def test_capability_is_added_to_none(tmp_path):
     """
     Everything is dropped but what the definition gives a reason for.
@@ -144,7 +104,7 @@ def test_only_the_namespace_asked_for_is_shared_with_the_node(tmp_path):
     assert "hostPID: true" in daemon_set
     assert "hostNetwork" not in daemon_set
     assert "dnsPolicy" not in daemon_set
-    assert "templates/agent-networkpolicy.yaml" in files
+    assert "templates/networkpolicy.yaml" in files
 
 
 def sharing(folder):
@@ -326,3 +286,28 @@ def test_programs_stand_once_in_a_chart(tmp_path):
     holders = [path for path, text in files.items() if "files/init.py" in text and path.endswith("-configmap.yaml")]
     assert ["templates/programs-configmap.yaml"] == holders
     assert 2 == sum("one.programsName" in files[f"templates/{name}-deployment.yaml"] for name in workloads)
+
+
+def test_pods_that_are_told_the_same_share_a_file(tmp_path):
+    """
+    Others have their own, as have those that not every site has, and those of which there are several.
+    """
+    workloads = {
+        "api": {**DEPLOYMENT, "config": ["a.conf"]},
+        "cell": {**DEPLOYMENT, "for-each": "cells"},
+        "worker": DEPLOYMENT,
+        "scheduler": DEPLOYMENT,
+        "collector": {**DEPLOYMENT, "when": {"meter": True}},
+    }
+    options = {"cells": {"default": {"1": {}}, "help": "?"}, "meter": {"default": True, "help": "?"}}
+    config = {**CONFIG, "b.conf": {**CONFIG["a.conf"], "path": "/b"}}
+
+    files = files_of(tmp_path, "one", a_definition("one", config=config, options=options, workloads=workloads))
+    asked = {name: re.search(r'"pod" "(\w+)"', files[f"templates/{name}-deployment.yaml"])[1] for name in workloads}
+
+    assert {"api": "api", "cell": "cell", "worker": "worker", "scheduler": "worker", "collector": "collector"} == asked
+    assert [f"files/{name}.json" for name in ("api", "cell", "collector", "worker")] == [
+        path for path in files if path.endswith(".json") and path.startswith("files/")
+    ]
+    assert "templates/worker-configmap.yaml" in files
+    assert "templates/scheduler-configmap.yaml" not in files
