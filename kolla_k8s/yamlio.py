@@ -7,13 +7,12 @@ invisible characters. libyaml's parser is used because it is fast and gives posi
 
 from __future__ import annotations
 
-import io
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -244,54 +243,52 @@ def _scalar(node: yaml.ScalarNode) -> Any:
     return _SPECIAL_FLOATS.get(text.lower(), text)
 
 
-_TAG = "tag:yaml.org,2002:"
-
-
-class _Dumper(yaml.CSafeDumper):
-    """Asks each word once how a reader would take it without quotes."""
-
-    def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> str:
-        """Tag that a reader gives to a node without one."""
-        if kind is yaml.ScalarNode:
-            return _plain_tag(value) if implicit[0] else f"{_TAG}str"
-        return f"{_TAG}seq" if kind is yaml.SequenceNode else f"{_TAG}map"
-
-
-@cache
-def _plain_tag(value: str) -> str:
-    resolve: Callable[..., str] = yaml.resolver.Resolver().resolve
-    return resolve(yaml.ScalarNode, value, (True, False))
-
-
-def _node(value: Any) -> yaml.Node:
-    """Plain data as nodes, each a new one, so that nothing becomes an anchor; four times as fast as the library's."""
-    kind = type(value)
-    if kind is str:
-        return yaml.ScalarNode(f"{_TAG}str", value, style="|" if "\n" in value else None)
-    if kind is dict:
-        pairs = [(_node(key), _node(item)) for key, item in value.items()]
-        return yaml.MappingNode(f"{_TAG}map", pairs, flow_style=False)
-    if kind in (list, tuple):
-        return yaml.SequenceNode(f"{_TAG}seq", [_node(item) for item in value], flow_style=False)
-    if kind is int:
-        return yaml.ScalarNode(f"{_TAG}int", str(value))
-    if kind is bool:
-        return yaml.ScalarNode(f"{_TAG}bool", "true" if value else "false")
-    node: yaml.Node = yaml.representer.SafeRepresenter().represent_data(value)
-    return node
-
-
 def dump(data: Any) -> str:
-    """Write plain data as YAML that 1.1 and 1.2 readers understand alike; maps in the order given, no anchors."""
-    stream = io.StringIO()
-    dumper = _Dumper(stream, width=1_000_000, allow_unicode=True)
-    try:
-        dumper.open()
-        dumper.serialize(_node(data))
-        dumper.close()
-    finally:
-        dumper.dispose()
-    return stream.getvalue()
+    """Write plain data as YAML that 1.1 and 1.2 readers understand alike; maps in the order given, no anchors.
+
+    Each scalar is written by the library, and once however often it stands in the data; see docs/adr/0007.
+    """
+    lines: list[str] = []
+    _write(lines, "", "", data)
+    return "".join(lines)
+
+
+def _write(lines: list[str], lead: str, indent: str, data: Any) -> None:
+    """Append a structure or a scalar: ``lead`` stands before its first line, ``indent`` before the others."""
+    if isinstance(data, dict) and data:
+        for key, item in data.items():
+            head = f"{lead}{_text(key, is_key=True)}:"
+            if isinstance(item, dict | list | tuple) and item:
+                lines.append(f"{head}\n")
+                inner = f"{indent}  " if isinstance(item, dict) else indent
+                _write(lines, inner, inner, item)
+            else:
+                _write(lines, f"{head} ", indent, item)
+            lead = indent
+    elif isinstance(data, list | tuple) and data:
+        for item in data:
+            is_scalar = not isinstance(item, dict | list | tuple)
+            _write(lines, f"{lead}- ", indent if is_scalar else f"{indent}  ", item)
+            lead = indent
+    else:
+        spell_out = _text.__wrapped__ if isinstance(data, float) else _text  # 0.0 equals -0.0
+        text = ("{}" if isinstance(data, dict) else "[]") if isinstance(data, dict | list | tuple) else spell_out(data)
+        lines.append(f"{lead}{text.replace(_BREAK, _BREAK + indent) if _BREAK in text else text}\n")
+
+
+_TAG = "tag:yaml.org,2002:"
+_BREAK = "\n  "  # of a block of text; empty lines of it have no indentation
+
+
+@lru_cache(maxsize=10_000, typed=True)
+def _text(scalar: Any, *, is_key: bool = False) -> str:
+    """Spell a scalar as it stands in a map or a list; lines after the first are indented by two."""
+    node: Any = yaml.representer.SafeRepresenter().represent_data(scalar)
+    if isinstance(scalar, str) and "\n" in scalar:
+        node.style = '"' if is_key else "|"
+    items = yaml.SequenceNode(f"{_TAG}seq", [node, yaml.ScalarNode(f"{_TAG}int", "0")], flow_style=False)
+    text: str = yaml.serialize(items, Dumper=yaml.CSafeDumper, width=1_000_000, allow_unicode=True)
+    return text.removeprefix("- ").removesuffix("...\n").removesuffix("\n- 0\n")  # dots: the end of a document
 
 
 @contextmanager
