@@ -5,7 +5,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-WORKERS ?= 0
+WORKERS ?= 3
 SITE ?= values/sites/$(if $(KUBECONFIG),demo,sandbox).yaml
 CHECKOV ?= 3.3.30
 CHECKOV_HOME = $${XDG_CACHE_HOME:-$$HOME/.cache}/kolla-k8s/checkov-$(CHECKOV)
@@ -52,7 +52,7 @@ imports: setup ## The layers of the package
 
 check: lint types imports charts-check docs-check ## Everything quick but the tests
 
-test: check ## All tests, on real images too; WORKERS=2 runs what shares no cluster side by side
+test: check ## All tests, on real images too; those that share no cluster side by side, with WORKERS=0 one by one
 	$(BIN)/python -m sandbox build >/dev/null
 	PATH="$(HELM):$$PATH" $(BIN)/pytest --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
