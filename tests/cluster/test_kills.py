@@ -9,7 +9,7 @@ from tests.cluster.proxy import Moment
 from tests.cluster.world import World
 
 pytestmark = [pytest.mark.cluster, pytest.mark.helm, pytest.mark.faults, pytest.mark.timeout(600)]
-EACH = 7
+EACH = 5
 
 
 @pytest.mark.parametrize("moment", Moment)

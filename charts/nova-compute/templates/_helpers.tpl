@@ -73,11 +73,13 @@ one, so that no other pod restarts when a service grows; agents and start script
 {{- $options := dict -}}
 {{- range $pod.options -}}{{- $_ := set $options . (index $root.Values.options .) -}}{{- end -}}
 {{- $_ := set $pod "options" $options -}}
-{{- $said := toJson $pod -}}
+{{- $listed := list -}}
+{{- range regexFindAll "\\$\\{(?:members|hosts|addresses|count):[^}|]+" (toJson $pod) -1 -}}
+{{- $listed = append $listed (splitList ":" . | last) -}}
+{{- end -}}
 {{- $members := dict -}}
 {{- range $name, $host := $pod.hosts -}}
-{{- $isNamed := regexMatch (printf "\\$\\{(members|hosts|addresses|count):%s[}|]" $name) $said -}}
-{{- if or $isNamed (and (eq $name "rabbitmq") $pod.transports) -}}
+{{- if or (has $name $listed) (and (eq $name "rabbitmq") $pod.transports) -}}
 {{- with index $root.Values.global.members $name -}}{{- $_ := set $members $name . -}}{{- end -}}
 {{- end -}}
 {{- end -}}

@@ -62,11 +62,13 @@ one, so that no other pod restarts when a service grows; agents and start script
 {{- end -}}
 {{- $namespaces := merge (dict "control" $root.Release.Namespace) $root.Values.global.namespaces -}}
 {{- with .each -}}{{- $_ := set $pod "each" . -}}{{- end -}}
-{{- $said := toJson $pod -}}
+{{- $listed := list -}}
+{{- range regexFindAll "\\$\\{(?:members|hosts|addresses|count):[^}|]+" (toJson $pod) -1 -}}
+{{- $listed = append $listed (splitList ":" . | last) -}}
+{{- end -}}
 {{- $members := dict -}}
 {{- range $name, $host := $pod.hosts -}}
-{{- $isNamed := regexMatch (printf "\\$\\{(members|hosts|addresses|count):%s[}|]" $name) $said -}}
-{{- if or $isNamed (and (eq $name "rabbitmq") $pod.transports) -}}
+{{- if or (has $name $listed) (and (eq $name "rabbitmq") $pod.transports) -}}
 {{- with index $root.Values.global.members $name -}}{{- $_ := set $members $name . -}}{{- end -}}
 {{- end -}}
 {{- end -}}

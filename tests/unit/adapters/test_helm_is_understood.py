@@ -149,8 +149,10 @@ async def test_helm_sees_our_cluster_and_none_of_our_settings(tmp_path: Path) ->
     home = tmp_path / "home"
     own = {f"HELM_{kind}_HOME": str(home / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")}
 
-    assert {"PATH": "/bin", "KUBECONFIG": "/the/config", **own} == environment(ours, "/the/config", home)
-    assert {"PATH": "/bin", "KUBECONFIG": "/other", **own} == environment(ours, None, home)
+    seen = {"GOGC": "400", "PATH": "/bin", "KUBECONFIG": "/other", **own}
+    assert {**seen, "KUBECONFIG": "/the/config"} == environment(ours, "/the/config", home)
+    assert seen == environment(ours, None, home)
+    assert {**seen, "GOGC": "50"} == environment({**ours, "GOGC": "50"}, None, home)
 
 
 @pytest.mark.parametrize(
