@@ -26,6 +26,7 @@ MAX_BYTES = 5 * 1024 * 1024
 MAX_DEPTH = 64
 MAX_ALIASES = 1000
 MAX_EXPANSION = 10
+MAX_KEY = 1024
 
 _NUMBERS: tuple[tuple[re.Pattern[str], Callable[[str], int | float]], ...] = (
     (re.compile(r"[-+]?[0-9]{1,400}"), int),
@@ -246,7 +247,8 @@ def _scalar(node: yaml.ScalarNode) -> Any:
 def dump(data: Any) -> str:
     """Write plain data as YAML that 1.1 and 1.2 readers understand alike; maps in the order given, no anchors.
 
-    Each scalar is written by the library, and once however often it stands in the data; see docs/adr/0007.
+    Each scalar is written by the library, and once however often it stands in the data; see docs/adr/0007. Raises
+    ValueError for a key that is longer than YAML's keys may be.
     """
     lines: list[str] = []
     _write(lines, "", "", data)
@@ -277,18 +279,25 @@ def _write(lines: list[str], lead: str, indent: str, data: Any) -> None:
 
 
 _TAG = "tag:yaml.org,2002:"
+_BREAKS = re.compile("[\n\x85\u2028\u2029]")
 _BREAK = "\n  "  # of a block of text; empty lines of it have no indentation
 
 
 @lru_cache(maxsize=10_000, typed=True)
 def _text(scalar: Any, *, is_key: bool = False) -> str:
-    """Spell a scalar as it stands in a map or a list; lines after the first are indented by two."""
+    """Spell a scalar as it stands in a map or a list; lines after the first are indented by two.
+
+    A text of several lines is a block, but quoted on one line where it is a key or has breaks that editors hide.
+    """
     node: Any = yaml.representer.SafeRepresenter().represent_data(scalar)
-    if isinstance(scalar, str) and "\n" in scalar:
-        node.style = '"' if is_key else "|"
+    if isinstance(scalar, str) and _BREAKS.search(scalar):
+        node.style = "|" if not is_key and set(_BREAKS.findall(scalar)) == {"\n"} else '"'
     items = yaml.SequenceNode(f"{_TAG}seq", [node, yaml.ScalarNode(f"{_TAG}int", "0")], flow_style=False)
     text: str = yaml.serialize(items, Dumper=yaml.CSafeDumper, width=1_000_000, allow_unicode=True)
-    return text.removeprefix("- ").removesuffix("...\n").removesuffix("\n- 0\n")  # dots: the end of a document
+    text = text.removeprefix("- ").removesuffix("...\n").removesuffix("\n- 0\n")  # dots: the end of a document
+    if is_key and len(text) > MAX_KEY:
+        raise ValueError(f"a key of {len(text)} characters, where YAML allows {MAX_KEY}: {text[:40]}...")
+    return text
 
 
 @contextmanager

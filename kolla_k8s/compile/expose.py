@@ -10,7 +10,7 @@ from typing import Any
 
 from kolla_k8s.compile.emit import Block, Go
 from kolla_k8s.compile.members import chosen
-from kolla_k8s.compile.objects import both, metadata, selector, switch
+from kolla_k8s.compile.objects import both, metadata, network_policy, selector, switch
 from kolla_k8s.model.exposed import HTTP, Exposed, exposed_ports
 from kolla_k8s.model.service import Service
 
@@ -33,7 +33,8 @@ def expose_objects(service: Service) -> Objects:
         else:
             modes = f'has {MODE} (list "loadBalancer" "nodePort")'
         if not (workload.host and workload.host.network):
-            made["networkpolicy"] = (_policy(service, exposed), f"and .Values.global.networkPolicy ({modes})")
+            policy, always = _policy(service, exposed)
+            made["networkpolicy"] = (policy, both(always, modes))
         for kind, (item, when) in made.items():
             found[f"{exposed.name}-public-{kind}"] = (item, both(switch(workload.when), f"and {is_on} ({when})"))
     return found
@@ -129,17 +130,12 @@ def _listeners(service: Service, exposed: Exposed) -> dict[str, Any]:
     }
 
 
-def _policy(service: Service, exposed: Exposed) -> dict[str, Any]:
+def _policy(service: Service, exposed: Exposed) -> tuple[dict[str, Any], str]:
     transport = "UDP" if exposed.protocol == "udp" else "TCP"
-    return {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "NetworkPolicy",
-        "metadata": metadata(service, f"{exposed.label}-public", exposed.workload),
-        "spec": {
-            "podSelector": {"matchLabels": selector(service, exposed.workload)},
-            "policyTypes": ["Ingress"],
-            "ingress": [
-                {"from": Block('include "@@.visitors" $'), "ports": [{"port": exposed.port, "protocol": transport}]}
-            ],
-        },
+    ports = [{"port": exposed.port, "protocol": transport}]
+    spec = {
+        "podSelector": {"matchLabels": selector(service, exposed.workload)},
+        "policyTypes": ["Ingress"],
+        "ingress": [{"from": Block('include "@@.visitors" $'), "ports": ports}],
     }
+    return network_policy(metadata(service, f"{exposed.label}-public", exposed.workload), spec)

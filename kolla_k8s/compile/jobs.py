@@ -5,6 +5,7 @@ The Job is named by what it does; pods wait for that name's digest in the record
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from kolla_k8s.compile.pod import (
     prepare_step,
     process_mounts,
     programs_mount,
+    record_env,
     requests_and_limits,
     token_mount,
     tool_mounts,
@@ -109,16 +111,12 @@ def bootstrap_labels(catalog: Catalog, service: Service) -> dict[str, Any]:
 def _prepare(plan: PodPlan, bootstrap: Bootstrap, main: str) -> dict[str, Any]:
     contents = [plan.service.spec.config[file] for file in bootstrap.config]
     pairs = secrets_named(plan.catalog, plan.service, [c.content for c in contents])
-    env = [*pod_env(), _record(plan), *limit_env(main)]
+    env = [*pod_env(), record_env(plan.service), *limit_env(main)]
     resources = requests_and_limits(bootstrap.resources)
     made = container("prepare", bootstrap.image, ["python3", INIT, "prepare"], resources, env)
     tmp = {"name": "tmp", "mountPath": "/tmp"}  # noqa: S108 - in the container
     mounts = [*tool_mounts(), *plan.secret_mount("prepare", pairs), token_mount(), tmp]
     return {**made, "volumeMounts": mounts}
-
-
-def _record(plan: PodPlan) -> dict[str, Any]:
-    return {"name": "BOOTSTRAP_RECORD", "value": f"{plan.service.name}-bootstrap"}
 
 
 def _registers_after(service: Service) -> bool:
@@ -169,7 +167,7 @@ def _containers(plan: PodPlan) -> list[dict[str, Any]]:
 def _ours(plan: PodPlan, steps: list[_Step]) -> dict[str, Any]:
     """Container of built-in steps, called by them."""
     names = [step.name for step in steps]
-    return _container(plan, "-".join(names), [f"{TOOLS}/bootstrap.py", *names], steps, [])
+    return _container(plan, "-".join(names), [f"{TOOLS}/bootstrap.py", *names], steps)
 
 
 def _theirs(plan: PodPlan, name: str, steps: list[_Step]) -> dict[str, Any]:
@@ -178,13 +176,13 @@ def _theirs(plan: PodPlan, name: str, steps: list[_Step]) -> dict[str, Any]:
 
 
 def _container(
-    plan: PodPlan, name: str, command: list[str], steps: list[_Step], env: list[dict[str, Any]]
+    plan: PodPlan, name: str, command: list[str], steps: list[_Step], env: Sequence[dict[str, Any]] = ()
 ) -> dict[str, Any]:
     bootstrap = _bootstrap(plan.service)
     has_token = any(step.has_token for step in steps)
     if has_token:
         job = {"name": "JOB_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['job-name']"}}}
-        env = [*env, _record(plan), job]
+        env = [*env, record_env(plan.service), job]
     made = container(name, bootstrap.image, ["python3", *command], requests_and_limits(bootstrap.resources), env)
     token = [token_mount()] if has_token else []
     tools = {"name": "kolla-k8s", "mountPath": TOOLS, "readOnly": True}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from kolla_k8s.compile.emit import Block
-from kolla_k8s.compile.objects import metadata, selector
+from kolla_k8s.compile.objects import both, metadata, network_policy, selector
 from kolla_k8s.model.catalog import pods_name
 from kolla_k8s.model.service import Service
 from kolla_k8s.model.workload import Workload
@@ -46,15 +46,7 @@ def metrics_objects(service: Service, name: str) -> Objects:
     if not (workload.host and workload.host.network):
         readers = [{"namespaceSelector": {"matchLabels": Block(f"toYaml {SITE}.from")}}]
         ports = [{"port": workload.ports[workload.metrics.port], "protocol": "TCP"}]
-        policy = {
-            "apiVersion": "networking.k8s.io/v1",
-            "kind": "NetworkPolicy",
-            "metadata": about,
-            "spec": {
-                "podSelector": pods,
-                "policyTypes": ["Ingress"],
-                "ingress": [{"from": readers, "ports": ports}],
-            },
-        }
-        found[f"{name}-metrics-networkpolicy"] = (policy, f"and .Values.global.networkPolicy {SITE}.from")
+        spec = {"podSelector": pods, "policyTypes": ["Ingress"], "ingress": [{"from": readers, "ports": ports}]}
+        policy, when = network_policy(about, spec)
+        found[f"{name}-metrics-networkpolicy"] = (policy, both(when, f"{SITE}.from"))
     return found

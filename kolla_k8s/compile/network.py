@@ -10,13 +10,12 @@ from typing import Any
 
 from kolla_k8s.compile.emit import Block
 from kolla_k8s.compile.members import agent_of
-from kolla_k8s.compile.objects import NEEDS, both, metadata, selector, switch
+from kolla_k8s.compile.objects import NEEDS, both, metadata, network_policy, selector, switch
 from kolla_k8s.model.catalog import Catalog, host_of, is_control, pods_name
 from kolla_k8s.model.service import Service
 from kolla_k8s.model.workload import Workload
 
 Objects = dict[str, tuple[dict[str, Any], str]]
-WHEN = ".Values.global.networkPolicy"
 
 
 def default_policy(catalog: Catalog, service: Service) -> Objects:
@@ -25,7 +24,7 @@ def default_policy(catalog: Catalog, service: Service) -> Objects:
         return {}
     egress = [*_dns(), *_needs(catalog, service), *_own(service), *_api(service)]
     spec = {"podSelector": _all(service), "policyTypes": ["Ingress", "Egress"], "egress": egress}
-    return {"networkpolicy": (_policy(metadata(service, f"{service.name}-default", "default"), spec), WHEN)}
+    return {"networkpolicy": network_policy(metadata(service, f"{service.name}-default", "default"), spec)}
 
 
 def workload_policy(service: Service, name: str) -> Objects:
@@ -34,26 +33,27 @@ def workload_policy(service: Service, name: str) -> Objects:
     if name not in _own_network(service) or not (ports := _ports(workload)):
         return {}
     pods = {"matchLabels": selector(service, name)}
-    among_all = workload.client_ports.values() if len(service.spec.workloads) > 1 else ()
+    for_clients = list(workload.client_ports.values())
     ingress: list[dict[str, Any]] = []
-    if among_members := [port for port in ports if port not in among_all]:
+    if among_members := [port for port in ports if port not in for_clients]:
         ingress.append({"from": [{"podSelector": pods}], "ports": _tcp(among_members)})
-    if open_ports := _tcp(workload.client_ports.values()):
+    if for_clients:
         clients = Block(f'include "@@.clients" (dict "root" $ "label" "{NEEDS}{service.name}")')
-        ingress.append({"from": clients, "ports": open_ports})
-    if among_all:
-        ingress.append({"from": [{"podSelector": _all(service)}], "ports": _tcp(among_all)})
+        ingress.append({"from": clients, "ports": _tcp(for_clients)})
+        ingress.append({"from": [{"podSelector": _all(service)}], "ports": _tcp(for_clients)})
     spec = {"podSelector": pods, "policyTypes": ["Ingress"], "ingress": ingress}
-    return {f"{name}-networkpolicy": (_policy(metadata(service, pods_name(service, name), name), spec), WHEN)}
-
-
-def _policy(about: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
-    return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": about, "spec": spec}
+    return {f"{name}-networkpolicy": network_policy(metadata(service, pods_name(service, name), name), spec)}
 
 
 def _own_network(service: Service) -> list[str]:
     """Workloads whose pods are not on the network of their node."""
     return [name for name, one in service.spec.workloads.items() if not (one.host and one.host.network)]
+
+
+def _on_nodes(service: Service) -> list[tuple[int, int]]:
+    """Ports of the workloads of a service that listen on the network of their node."""
+    own = _own_network(service)
+    return [(port, port) for name, one in service.spec.workloads.items() if name not in own for port in _ports(one)]
 
 
 def _ports(workload: Workload) -> list[int]:
@@ -68,7 +68,8 @@ def _all(service: Service) -> dict[str, Any]:
 
 def goes_outside(catalog: Catalog, service: Service) -> bool:
     """Whether its policies name addresses that no label stands for."""
-    return bool(service.spec.external) or any(_ports_of_nodes(catalog[need]) for need in catalog.needs(service.name))
+    others = (catalog[need] for need in catalog.needs(service.name))
+    return bool(service.spec.external) or any(_ports_of_nodes(one) for one in others) or bool(_on_nodes(service))
 
 
 def external_objects(service: Service) -> Objects:
@@ -79,8 +80,8 @@ def external_objects(service: Service) -> Objects:
         if external.ports:
             rule["ports"] = [_range(port) for port in external.ports.values()]
         spec = {"podSelector": _all(service), "policyTypes": ["Egress"], "egress": [rule]}
-        item = _policy(metadata(service, f"{service.name}-to-{name}", name), spec)
-        found[f"to-{name}-networkpolicy"] = (item, both(WHEN, switch(external.when)))
+        item, always = network_policy(metadata(service, f"{service.name}-to-{name}", name), spec)
+        found[f"to-{name}-networkpolicy"] = (item, both(always, switch(external.when)))
     return found
 
 
@@ -126,7 +127,8 @@ def _edge(service: Service, need: Service) -> dict[str, Any]:
 def _own(service: Service) -> list[dict[str, Any]]:
     """The way to the service itself: to its members, other workloads, and what its bootstrap speaks to."""
     ports = sorted({port for name in _own_network(service) for port in _ports(service.spec.workloads[name])})
-    return [{"to": [{"podSelector": _all(service)}], "ports": _tcp(ports)}] if ports else []
+    own = [{"to": [{"podSelector": _all(service)}], "ports": _tcp(ports)}] if ports else []
+    return [*own, *([_to_nodes([_range(port) for port in on_nodes])] if (on_nodes := _on_nodes(service)) else [])]
 
 
 def _api(service: Service) -> list[dict[str, Any]]:

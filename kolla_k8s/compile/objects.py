@@ -73,6 +73,12 @@ def metadata(service: Service, name: str, component: str) -> dict[str, Any]:
     }
 
 
+def network_policy(about: dict[str, Any], spec: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """A NetworkPolicy of this metadata and spec, and the Go condition under which it exists."""
+    item = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": about, "spec": spec}
+    return item, ".Values.global.networkPolicy"
+
+
 def config_map(service: Service, pod: str, *, is_each: bool = False) -> dict[str, Any]:
     """ConfigMap of a pod's file."""
     asked = f'(dict "root" $ "pod" "{pod}"' + (' "each" $each)' if is_each else ")")

@@ -6,6 +6,7 @@ a dropped capability) is written once.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,7 +65,7 @@ class PodPlan:
 
 
 def container(
-    name: str, image: str, command: list[str], resources: Any, env: list[dict[str, Any]] | None = None
+    name: str, image: str, command: list[str], resources: Any, env: Sequence[dict[str, Any]] = ()
 ) -> dict[str, Any]:
     """A hardened container; ``resources`` is a dict or a ``Block``."""
     return {
@@ -72,7 +73,7 @@ def container(
         "image": Go(image_expression(image)),
         "imagePullPolicy": Go("{{ .Values.global.images.pullPolicy }}"),
         "command": command,
-        **({"env": env} if env else {}),
+        **({"env": list(env)} if env else {}),
         "resources": resources,
         "securityContext": security(None),
     }
@@ -139,6 +140,11 @@ def limit_env(container_name: str) -> list[dict[str, Any]]:
     ]
 
 
+def record_env(service: Service) -> dict[str, Any]:
+    """Where the bootstrap of a service is recorded."""
+    return {"name": "BOOTSTRAP_RECORD", "value": f"{service.name}-bootstrap"}
+
+
 def token_mount() -> dict[str, Any]:
     """Mount of the short-lived token."""
     return {"name": "token", "mountPath": TOKEN, "readOnly": True}
@@ -168,7 +174,7 @@ def prepare_step(plan: PodPlan, main: str, image: str) -> dict[str, Any]:
     if plan.service.spec.bootstrap:
         env += [
             {"name": "BOOTSTRAP_DIGEST", "value": Go('{{ include "@@.bootstrapDigest" $ | quote }}')},
-            {"name": "BOOTSTRAP_RECORD", "value": f"{plan.service.name}-bootstrap"},
+            record_env(plan.service),
         ]
     token = [token_mount()] if plan.service.spec.bootstrap else []
     secrets = plan.secret_mount("prepare", pairs)

@@ -23,6 +23,7 @@ from kolla_k8s.ports import Cluster, Command, ExecResult
 from sandbox import guest
 from sandbox.api import Api
 from sandbox.cluster import down, up
+from sandbox.control_plane import wait_until
 from sandbox.images.build import build
 from sandbox.layout import Layout, layout
 from tests.e2e.sampler import Sampler
@@ -65,6 +66,11 @@ class Sandbox:
         done = self.tool("install", "--values", SITE, "--output", "json", *arguments, **more)
         assert 0 == done.returncode, done.stderr
         return json.loads(done.stdout)
+
+    def wait_for_old_pods(self) -> None:
+        """Return when no pod is ending any more that a test before has replaced."""
+        pods = lambda: self.api.items(f"{SPACE}/pods")  # noqa: E731
+        wait_until("no pod is ending", lambda: not any("deletionTimestamp" in pod["metadata"] for pod in pods()))
 
     def smoke(self, *arguments: str) -> dict[str, Any]:
         """Walk a user's path with the small guest, expect success, and give the report."""

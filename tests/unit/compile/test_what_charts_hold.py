@@ -311,3 +311,18 @@ def test_pods_that_are_told_the_same_share_a_file(tmp_path):
     ]
     assert "templates/worker-configmap.yaml" in files
     assert "templates/scheduler-configmap.yaml" not in files
+
+
+def test_pods_that_need_nothing_of_ours_own_no_file(tmp_path):
+    """
+    So others, which run a program of ours, do not look for theirs there.
+    """
+    root = {"reason": "starts servers of the node", "root": True}
+    hears = {**AGENT, "privilege": root, "syslog": "state", "volumes": {"state": {"path": "/a", "scratch": "memory"}}}
+    workloads = {"plain": AGENT, "agent": hears}
+
+    files = files_of(tmp_path, "one", a_definition("one", **NODE, workloads=workloads))
+
+    assert "configName" not in files["templates/plain-daemonset.yaml"]
+    assert '"pod" "agent"' in files["templates/agent-daemonset.yaml"]
+    assert "templates/agent-configmap.yaml" in files

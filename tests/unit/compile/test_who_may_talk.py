@@ -82,3 +82,17 @@ def test_ports_of_nodes_are_open_to_those_who_need_them(tmp_path):
     assert 'include "one.outside" .Values.global.nodeCidrs' in policy
     assert ["5900", "6599", "16514"] == re.findall(r"[pP]ort: (\d{4,})", policy.split("one.outside")[1])[:3]
     assert 'define "one.outside"' in files["templates/_helpers.tpl"]
+
+
+def test_what_listens_on_its_node_is_reached_there(tmp_path):
+    """
+    By the service's own bootstrap, too: nothing lets clients in, for no policy holds for such pods.
+    """
+    host = {**NETWORKED, "ports": {"api": 8000}}
+    bootstrap = {"image": "a", "steps": {"fill": {"run": ["fill"]}}}
+
+    found = policies(files_of(tmp_path, "one", a_definition("one", **NODE, workloads={"a": host}, bootstrap=bootstrap)))
+    _, _, to_nodes = found["networkpolicy.yaml"].partition('include "one.outside" .Values.global.nodeCidrs')
+
+    assert {"networkpolicy.yaml"} == set(found)
+    assert ["8000"] == re.findall(r"port: (\d+)", to_nodes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 
 from kolla_k8s.yamlio import dump
 
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20)
+TEXTS = st.text(max_size=20) | st.text("a \n\x85\u2028'\":#", max_size=8)
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXTS
 KEYS = st.text(st.characters(exclude_characters="\n\r\x85\u2028\u2029", codec="utf-8"), max_size=20)
 DATA = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4))
 
@@ -24,10 +26,14 @@ class Library(yaml.CSafeDumper):
         return True
 
 
-Library.add_representer(
-    str,
-    lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None),
-)
+def a_text(dumper, text):
+    """A block where all breaks are those that everybody sees."""
+    breaks = set(re.findall("[\n\x85\u2028\u2029]", text))
+    style = ("|" if breaks == {"\n"} else '"') if breaks else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+Library.add_representer(str, a_text)
 
 
 def as_the_library(data):
@@ -58,6 +64,9 @@ def test_structures_are_written_as_the_library_writes_them(data):
         ({"a\nb": {}}, '"a\\nb": {}\n'),
         ({"k" * 200: 1}, f"{'k' * 200}: 1\n"),
         ("a", "a\n"),
+        ({"a": "b " * 99 + "c"}, f"a: {'b ' * 99}c\n"),
+        ([{1: 0}, {True: 0}], "- 1: 0\n- true: 0\n"),
+        ({"a": {"b\u2028c": "d\u2028e\nf"}}, 'a:\n  "b\\Lc": "d\\Le\\nf"\n'),
         ([0.0, -0.0], "- 0.0\n- -0.0\n"),
     ],
 )
@@ -67,3 +76,14 @@ def test_data_is_spelled_so_that_all_readers_agree(data, expected):
     """
     assert expected == dump(data)
     assert data == yaml.load(expected, Loader=yaml.CSafeLoader)
+
+
+def test_key_that_no_reader_takes_is_not_written():
+    """
+    YAML ends a key of one line at 1024 characters.
+    """
+    longest = {"k" * 1024: 1}
+
+    assert longest == yaml.load(dump(longest), Loader=yaml.CSafeLoader)
+    with pytest.raises(ValueError, match="a key of 1025 characters, where YAML allows 1024: kkk"):
+        dump({"k" * 1025: 1})
