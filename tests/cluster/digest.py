@@ -1,8 +1,9 @@
 """What a cluster holds of a cloud, without what differs between two installs that are the same.
 
 Two clouds with equal digests have the same objects with the same content. Left out: uids, versions, times, addresses
-and names that the cluster gave, values of Secrets, revisions of releases, and what only follows from other objects
-(ReplicaSets, EndpointSlices, ControllerRevisions, events). A digest is plain data, so that two differ readably.
+and names that the cluster gave, values of Secrets, revisions of releases, what only follows from other objects
+(ReplicaSets, EndpointSlices, ControllerRevisions, events), and what a CronJob made when its hour came. A digest is
+plain data, so that two differ readably.
 """
 
 from __future__ import annotations
@@ -56,8 +57,11 @@ def digest(api: Api, spaces: Spaces) -> dict[str, Any]:
     releases: dict[str, tuple[int, str]] = {}
     pods: Counter[str] = Counter()
     for space in (spaces.control, spaces.node):
+        periodic = _periodic(api, space)
         for kind, path in _kinds(api):
             for thing in api.items(path.format(space)):
+                if _job_of(kind, thing) in periodic:
+                    continue
                 if kind == "Pod":
                     pods[_pod(thing)] += 1
                     continue
@@ -101,6 +105,17 @@ def _kinds(api: Api) -> Iterator[tuple[str, str]]:
         for resource in api.ask("GET", group)[1]["resources"]:
             if resource["namespaced"] and "list" in resource["verbs"] and resource["kind"] not in DERIVED:
                 yield resource["kind"], f"{group}/namespaces/{{}}/{resource['name']}"
+
+
+def _periodic(api: Api, space: str) -> set[str]:
+    """Names of Jobs that CronJobs have made."""
+    jobs = (job["metadata"] for job in api.items(f"/apis/batch/v1/namespaces/{space}/jobs"))
+    return {job["name"] for job in jobs if any(o["kind"] == "CronJob" for o in job.get("ownerReferences", ()))}
+
+
+def _job_of(kind: str, thing: dict[str, Any]) -> str:
+    about = thing["metadata"]
+    return str(about["name"]) if kind == "Job" else str(about.get("labels", {}).get("job-name", ""))
 
 
 def _role(space: str, spaces: Spaces) -> str:
