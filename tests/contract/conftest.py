@@ -5,9 +5,11 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import kubernetes_validate.utils
 import pytest
 
 from kolla_k8s.adapters.clock import SystemClock
@@ -21,6 +23,15 @@ from tests.fakes import FakeCluster, FakeHelm
 
 NAMESPACES = Resource("", "v1", "namespaces", "Namespace", is_namespaced=False)
 BOTH = ["fake", pytest.param("real", marks=[pytest.mark.cluster, pytest.mark.helm])]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def schemas_are_read_once() -> Iterator[None]:
+    """The library reads Kubernetes' schemas anew for each object."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kubernetes_validate.utils, "schema_contents", cache(kubernetes_validate.utils.schema_contents))
+        yield
+
 
 TEMPLATE = """\
 apiVersion: v1
