@@ -244,11 +244,15 @@ def _scalar(node: yaml.ScalarNode) -> Any:
     return _SPECIAL_FLOATS.get(text.lower(), text)
 
 
+_TAG = "tag:yaml.org,2002:"
+_BREAKS = re.compile("[\n\x85\u2028\u2029]")
+_BREAK = "\n  "  # of a block of text; empty lines of it have no indentation
+
+
 def dump(data: Any) -> str:
     """Write plain data as YAML that 1.1 and 1.2 readers understand alike; maps in the order given, no anchors.
 
-    Each scalar is written by the library, and once however often it stands in the data; see docs/adr/0007. Raises
-    ValueError for a key that is longer than YAML's keys may be.
+    Each scalar is written by the library, and once however often it stands in the data; see docs/adr/0007.
     """
     lines: list[str] = []
     _write(lines, "", "", data)
@@ -257,9 +261,15 @@ def dump(data: Any) -> str:
 
 def _write(lines: list[str], lead: str, indent: str, data: Any) -> None:
     """Append a structure or a scalar: ``lead`` stands before its first line, ``indent`` before the others."""
-    if isinstance(data, dict) and data:
+    if not isinstance(data, dict | list | tuple):
+        text = _text.__wrapped__(data) if isinstance(data, float) else _text(data)  # 0.0 equals -0.0
+        lines.append(f"{lead}{text.replace(_BREAK, _BREAK + indent) if _BREAK in text else text}\n")
+    elif not data:
+        lines.append(f"{lead}{'{}' if isinstance(data, dict) else '[]'}\n")
+    elif isinstance(data, dict):
         for key, item in data.items():
-            head = f"{lead}{_text(key, is_key=True)}:"
+            name = _text(key, is_key=True)
+            head = f"{lead}{name}:" if len(name) <= MAX_KEY else f"{lead}? {name}\n{indent}:"
             if isinstance(item, dict | list | tuple) and item:
                 lines.append(f"{head}\n")
                 inner = f"{indent}  " if isinstance(item, dict) else indent
@@ -267,20 +277,11 @@ def _write(lines: list[str], lead: str, indent: str, data: Any) -> None:
             else:
                 _write(lines, f"{head} ", indent, item)
             lead = indent
-    elif isinstance(data, list | tuple) and data:
-        for item in data:
-            is_scalar = not isinstance(item, dict | list | tuple)
-            _write(lines, f"{lead}- ", indent if is_scalar else f"{indent}  ", item)
-            lead = indent
     else:
-        spell_out = _text.__wrapped__ if isinstance(data, float) else _text  # 0.0 equals -0.0
-        text = ("{}" if isinstance(data, dict) else "[]") if isinstance(data, dict | list | tuple) else spell_out(data)
-        lines.append(f"{lead}{text.replace(_BREAK, _BREAK + indent) if _BREAK in text else text}\n")
-
-
-_TAG = "tag:yaml.org,2002:"
-_BREAKS = re.compile("[\n\x85\u2028\u2029]")
-_BREAK = "\n  "  # of a block of text; empty lines of it have no indentation
+        for item in data:
+            inner = f"{indent}  " if isinstance(item, dict | list | tuple) else indent
+            _write(lines, f"{lead}- ", inner, item)
+            lead = indent
 
 
 @lru_cache(maxsize=10_000, typed=True)
@@ -294,10 +295,7 @@ def _text(scalar: Any, *, is_key: bool = False) -> str:
         node.style = "|" if not is_key and set(_BREAKS.findall(scalar)) == {"\n"} else '"'
     items = yaml.SequenceNode(f"{_TAG}seq", [node, yaml.ScalarNode(f"{_TAG}int", "0")], flow_style=False)
     text: str = yaml.serialize(items, Dumper=yaml.CSafeDumper, width=1_000_000, allow_unicode=True)
-    text = text.removeprefix("- ").removesuffix("...\n").removesuffix("\n- 0\n")  # dots: the end of a document
-    if is_key and len(text) > MAX_KEY:
-        raise ValueError(f"a key of {len(text)} characters, where YAML allows {MAX_KEY}: {text[:40]}...")
-    return text
+    return text.removeprefix("- ").removesuffix("...\n").removesuffix("\n- 0\n")  # dots: the end of a document
 
 
 @contextmanager

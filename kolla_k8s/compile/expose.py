@@ -32,7 +32,7 @@ def expose_objects(service: Service) -> Objects:
             made["listenerset"] = (_listeners(service, exposed), f'and (eq {MODE} "gateway") .Values.global.expose.tls')
         else:
             modes = f'has {MODE} (list "loadBalancer" "nodePort")'
-        if not (workload.host and workload.host.network):
+        if workload.has_own_network:
             policy, always = _policy(service, exposed)
             made["networkpolicy"] = (policy, both(always, modes))
         for kind, (item, when) in made.items():

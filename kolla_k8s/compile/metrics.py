@@ -43,7 +43,7 @@ def metrics_objects(service: Service, name: str) -> Objects:
         },
     }
     found: Objects = {f"{name}-podmonitor": (monitor, f"{SITE}.monitors")}
-    if not (workload.host and workload.host.network):
+    if workload.has_own_network:
         readers = [{"namespaceSelector": {"matchLabels": Block(f"toYaml {SITE}.from")}}]
         ports = [{"port": workload.ports[workload.metrics.port], "protocol": "TCP"}]
         spec = {"podSelector": pods, "policyTypes": ["Ingress"], "ingress": [{"from": readers, "ports": ports}]}

@@ -20,7 +20,8 @@ Objects = dict[str, tuple[dict[str, Any], str]]
 
 def default_policy(catalog: Catalog, service: Service) -> Objects:
     """Template file name -> policy of all pods of a service: nothing in, and out to what its definition names."""
-    if not (service.spec.bootstrap or service.spec.periodic or any(_own_network(service))):
+    has_pods = any(workload.has_own_network for workload in service.spec.workloads.values())
+    if not (has_pods or service.spec.bootstrap or service.spec.periodic):
         return {}
     egress = [*_dns(), *_needs(catalog, service), *_own(service), *_api(service)]
     spec = {"podSelector": _all(service), "policyTypes": ["Ingress", "Egress"], "egress": egress}
@@ -30,7 +31,7 @@ def default_policy(catalog: Catalog, service: Service) -> Objects:
 def workload_policy(service: Service, name: str) -> Objects:
     """Template file name -> policy that lets clients and peers in to a workload that listens on its own network."""
     workload = service.spec.workloads[name]
-    if name not in _own_network(service) or not (ports := _ports(workload)):
+    if not (workload.has_own_network and (ports := _ports(workload))):
         return {}
     pods = {"matchLabels": selector(service, name)}
     for_clients = list(workload.client_ports.values())
@@ -45,15 +46,10 @@ def workload_policy(service: Service, name: str) -> Objects:
     return {f"{name}-networkpolicy": network_policy(metadata(service, pods_name(service, name), name), spec)}
 
 
-def _own_network(service: Service) -> list[str]:
-    """Workloads whose pods are not on the network of their node."""
-    return [name for name, one in service.spec.workloads.items() if not (one.host and one.host.network)]
-
-
-def _on_nodes(service: Service) -> list[tuple[int, int]]:
-    """Ports of the workloads of a service that listen on the network of their node."""
-    own = _own_network(service)
-    return [(port, port) for name, one in service.spec.workloads.items() if name not in own for port in _ports(one)]
+def _listening(service: Service, *, on_nodes: bool) -> list[int]:
+    """Ports of the workloads of a service that listen on the network of their node, or of those that do not."""
+    workloads = (one for one in service.spec.workloads.values() if one.has_own_network is not on_nodes)
+    return sorted({port for workload in workloads for port in _ports(workload)})
 
 
 def _ports(workload: Workload) -> list[int]:
@@ -69,7 +65,11 @@ def _all(service: Service) -> dict[str, Any]:
 def goes_outside(catalog: Catalog, service: Service) -> bool:
     """Whether its policies name addresses that no label stands for."""
     others = (catalog[need] for need in catalog.needs(service.name))
-    return bool(service.spec.external) or any(_ports_of_nodes(one) for one in others) or bool(_on_nodes(service))
+    return (
+        bool(service.spec.external)
+        or any(_ports_of_nodes(one) for one in others)
+        or bool(_listening(service, on_nodes=True))
+    )
 
 
 def external_objects(service: Service) -> Objects:
@@ -126,9 +126,9 @@ def _edge(service: Service, need: Service) -> dict[str, Any]:
 
 def _own(service: Service) -> list[dict[str, Any]]:
     """The way to the service itself: to its members, other workloads, and what its bootstrap speaks to."""
-    ports = sorted({port for name in _own_network(service) for port in _ports(service.spec.workloads[name])})
-    own = [{"to": [{"podSelector": _all(service)}], "ports": _tcp(ports)}] if ports else []
-    return [*own, *([_to_nodes([_range(port) for port in on_nodes])] if (on_nodes := _on_nodes(service)) else [])]
+    ports, on_nodes = (_tcp(_listening(service, on_nodes=where)) for where in (False, True))
+    own = [{"to": [{"podSelector": _all(service)}], "ports": ports}] if ports else []
+    return [*own, *([_to_nodes(on_nodes)] if on_nodes else [])]
 
 
 def _api(service: Service) -> list[dict[str, Any]]:

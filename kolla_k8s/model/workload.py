@@ -257,6 +257,11 @@ class Workload(Container):
     )
 
     @property
+    def has_own_network(self) -> bool:
+        """Whether its pods are not on the network of their node, where no policy holds."""
+        return not (self.host and self.host.network)
+
+    @property
     def client_ports(self) -> dict[str, int]:
         """Ports of clients: all but that of figures, which the site opens to whom it wants."""
         return {name: port for name, port in self.ports.items() if not self.metrics or name != self.metrics.port}

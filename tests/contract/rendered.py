@@ -25,12 +25,17 @@ def pod_files(items: Iterable[dict[str, Any]]) -> dict[str, Any]:
 
 def _config_maps(item: dict[str, Any]) -> Iterable[str]:
     """Names of those that the pods of an object see."""
-    spec = item.get("spec", {})
-    spec = spec.get("jobTemplate", {}).get("spec", spec)
-    for volume in spec.get("template", {}).get("spec", {}).get("volumes", ()):
+    for volume in ((pod_of(item) or {}).get("spec") or {}).get("volumes", ()):
         yield from (
             part["configMap"]["name"] for part in volume.get("projected", {}).get("sources", ()) if "configMap" in part
         )
+
+
+def pod_of(item: dict[str, Any]) -> dict[str, Any] | None:
+    """Give what an object says of the pods that it makes; nothing when it makes none."""
+    spec = item.get("spec", {})
+    found: dict[str, Any] | None = spec.get("jobTemplate", {}).get("spec", spec).get("template")
+    return found
 
 
 def contents(pod: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import pytest
 from kolla_k8s.compile.render import render_chart
 from kolla_k8s.yamlio import manifest
 from tests.conftest import catalog_of
-from tests.contract.rendered import contents, pod_files
+from tests.contract.rendered import contents, pod_files, pod_of
 from tests.unit.compile.defined import DEPLOYMENT, LISTENING, a_definition, write
 
 pytestmark = pytest.mark.helm
@@ -110,10 +110,8 @@ def pods(name):
 
 def pods_of(items):
     for item in items:
-        spec = item.get("spec", {})
-        template = spec.get("jobTemplate", {}).get("spec", spec).get("template")
-        if template:
-            yield item["kind"], template["spec"]
+        if pod := pod_of(item):
+            yield item["kind"], pod["spec"]
 
 
 def mounted(pod):

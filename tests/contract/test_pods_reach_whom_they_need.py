@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import subprocess
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kolla_k8s.model.catalog import is_control
 from kolla_k8s.yamlio import manifest
 from sandbox.policy import matches
+from tests.conftest import ROOT, catalog_of
+from tests.contract.rendered import pod_of
 
 pytestmark = pytest.mark.helm
-CHARTS = Path(__file__).parents[2] / "charts"
 SPACES = {name: {"kubernetes.io/metadata.name": name} for name in ("openstack", "openstack-node")}
 API = "192.0.2.1"
-ON_NODES = frozenset({"libvirt", "nova-compute", "openvswitch", "ovn-controller"})
 
 
 @cache
@@ -24,26 +24,19 @@ def cloud() -> tuple[dict[str, Any], list[Any]]:
     """Pods by ``service/component`` and all policies, each with its namespace."""
     pods: dict[str, Any] = {}
     policies = []
-    for chart in sorted(CHARTS.iterdir()):
-        space = "openstack-node" if chart.name in ON_NODES or chart.name.startswith("neutron-") else "openstack"
-        command = ["helm", "template", chart.name, str(chart), "--set", f"global.apiServer.cidrs={{{API}/32}}"]
+    for name, service in catalog_of(ROOT / "service_defs").services.items():
+        space = "openstack" if is_control(service) else "openstack-node"
+        command = ["helm", "template", name, f"{ROOT}/charts/{name}", "--set", f"global.apiServer.cidrs={{{API}/32}}"]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         for item in manifest(done.stdout):
             if item["kind"] == "NetworkPolicy":
                 policies.append((space, item["spec"]))
-            if found := pod_of(item):
-                labels = found["metadata"]["labels"]
+            pod = item if item["kind"] == "Pod" else pod_of(item)
+            if pod and not pod["spec"].get("hostNetwork"):  # no policy holds for the others
+                labels = pod["metadata"]["labels"]
                 key = f"{labels['app.kubernetes.io/name']}/{labels['app.kubernetes.io/component']}"
                 pods[key] = (space, labels)
     return pods, policies
-
-
-def pod_of(item):
-    """Pod that an object is or makes; nothing for those on the network of their node."""
-    spec = item.get("spec", {})
-    spec = spec.get("jobTemplate", {}).get("spec", spec)
-    pod = item if item["kind"] == "Pod" else spec.get("template")
-    return pod if pod and not pod["spec"].get("hostNetwork") else None
 
 
 def lets(direction, pod, other, port):

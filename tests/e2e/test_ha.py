@@ -349,7 +349,7 @@ def test_broker_that_lost_a_member_for_good_is_started_by_a_person(ha):
     """
     broker = ha[2]
     recover = ("recover", "rabbitmq", "--values", SITE, *ha[1].site)
-    # A member that a test before made join anew gets its copy of the queue within half a minute.
+    # A member that a test before made join anew gets its copy of the queue within half a minute; a message takes 0.1 s.
     enough = len(broker.confirmed()) + 400
     broker.until("a queue with all its copies", lambda: len(broker.confirmed()) > enough)
     confirmed = broker.confirmed()
