@@ -15,6 +15,7 @@ from galera import DECISION, LEAVING, LEFT, SHARED, STATE, STOP, USERS, WHY, get
 from galera_api import (
     DOWN,
     PORT,
+    Client,
     Kube,
     RefusedError,
     ask_peer,
@@ -103,7 +104,7 @@ class Agent:
     """One member's agent: looks at everything, then takes one step."""
 
     def __init__(self, kube, peers, name):
-        self.kube, self.peers, self.name = kube, peers, name
+        self.kube, self.peers, self.name, self.client = kube, peers, name, Client()
         self.pod = os.environ["POD_NAME"]
         self.me = int(self.pod.rpartition("-")[2])
         self.count, self.counted = 1, None
@@ -136,7 +137,7 @@ class Agent:
         """Bring the own status up to date."""
         state, decision = get(STATE), get(DECISION)
         is_decided = bool(state) and decision.get("life") == state["life"]
-        server = server_state() if is_decided else DOWN
+        server = server_state(self.client) if is_decided else DOWN
         self.misses = 0 if server else self.misses + 1
         server = server or self.presumed(state["life"])
         phase = "running" if server["is_up"] else "starting"

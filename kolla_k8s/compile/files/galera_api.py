@@ -1,9 +1,11 @@
 """The few requests a member's agent makes: its cluster's objects in Kubernetes, its peers' agents, its own server."""
 
+import contextlib
 import http.client
 import json
 import os
 import re
+import select
 import socket
 import ssl
 import subprocess
@@ -22,6 +24,8 @@ STATUS = (
 
 STATUS_S = 3
 """Half of a Lease: an answer that takes longer is none."""
+END = "answered"
+"""The line after an answer's last one."""
 DOWN = {"is_up": False, "primary": False, "synced": False, "sees": []}
 CLIENTS = (
     "SELECT CONCAT('KILL SOFT CONNECTION ', ID, ';') FROM information_schema.PROCESSLIST "
@@ -113,6 +117,51 @@ def stop_server():
     return _run(["mariadb-admin", *ACCOUNT, "shutdown"], "", 60)
 
 
+class Client:
+    """A client of the own server that is kept: what is asked each second costs no program's start each second."""
+
+    def __init__(self):
+        self.process = None
+
+    def ask(self, query, timeout_s):
+        """Ask one query as the own account; gives output and complaint as ``sql`` does.
+
+        A client that was kept may have lost its server without knowing: then a new one says how the server is.
+        """
+        until = clock() + timeout_s
+        was_kept = self.process is not None
+        said = self._ask(query, until)
+        return said if said[0] is not None or not was_kept or clock() >= until else self._ask(query, until)
+
+    def _ask(self, query, until):
+        if self.process is None:
+            command = ["mariadb", *ACCOUNT, "-N", "-B", "--unbuffered", "--skip-reconnect"]
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+            self.process = subprocess.Popen(command, bufsize=0, **pipes)
+        with contextlib.suppress(BrokenPipeError):  # it has ended, and says why
+            self.process.stdin.write(f"{query};\nSELECT '{END}';\n".encode())
+        said = b""
+        while not (b"\n" + said).endswith(f"\n{END}\n".encode()):
+            ready, _, _ = select.select([self.process.stdout], [], [], max(0, until - clock()))
+            more = os.read(self.process.stdout.fileno(), 65536) if ready else b""
+            said += more
+            if not more:
+                self.close()
+                return None, _one_line(said.decode(errors="replace")) if ready else "no answer in time"
+        return said.decode(errors="replace").removesuffix(f"{END}\n"), ""
+
+    def close(self):
+        """End the client; the next query starts a new one."""
+        if self.process is not None:
+            self.process.kill()
+            with self.process:
+                self.process = None
+
+
+def _one_line(said):
+    return re.sub(r"\s+", " ", said.strip())
+
+
 def _run(command, text, timeout_s):
     try:
         done = subprocess.run(
@@ -120,15 +169,15 @@ def _run(command, text, timeout_s):
         )
     except subprocess.TimeoutExpired:
         return None, f"no answer within {timeout_s} s"
-    return (done.stdout, "") if done.returncode == 0 else (None, re.sub(r"\s+", " ", done.stderr.strip()))
+    return (done.stdout, "") if done.returncode == 0 else (None, _one_line(done.stderr))
 
 
-def server_state():
+def server_state(client):
     """``{"is_up", "primary", "synced", "sees"}`` of the own server; the last are addresses of its cluster's members.
 
     None when there is a server that gives no answer, or none in time.
     """
-    said, complaint = sql(STATUS, STATUS_S)
+    said, complaint = client.ask(STATUS, STATUS_S)
     if said is None:
         return DOWN if "ERROR 2002" in complaint else None  # nobody listens on the socket
     found = dict(line.split("\t") for line in said.splitlines())

@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 import json
+import os
 import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, Self
+
+PROGRAMS = Path(__file__).parents[3] / "kolla_k8s" / "compile" / "files"
+
+POD = {
+    "service": "keystone",
+    "wait": [],
+    "site": {"region": "RegionOne", "namespaces": {"control": "openstack"}},
+    "hosts": {
+        "mariadb": {"service": "mariadb", "port": 3306, "peers": "mariadb-peers", "pods": "m", "plane": "control"}
+    },
+    "members": {"mariadb": 2},
+    "urls": {},
+    "files": {"a.conf": {"format": "sysctl", "mode": "0440", "content": {"b": True, "a": 1, "c": None}}},
+}
+HERE = "127.15.67.2"
 
 Answer = tuple[int, Any]
 
@@ -157,3 +176,31 @@ class FakeDatabase:
     def execute(self, statement: str, values: Any = ()) -> None:
         """Keep a statement."""
         self.statements.append((statement, values))
+
+
+def told(server: Server) -> dict[str, str]:
+    """Where a pod finds the Kubernetes API."""
+    return {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(server.port)}
+
+
+def run(*command: str, pod: dict[str, Any] | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a program in the pod of this test; ``pod`` is laid over what its file tells it."""
+    if pod is not None:
+        (Path(os.environ["KOLLA_K8S_ROOT"]) / "kolla-k8s/pod.json").write_text(json.dumps({**POD, **pod}))
+    about: dict[str, Any] = {"cwd": PROGRAMS, "env": {**os.environ, **environment}}
+    return subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False, **about)
+
+
+def here(init: Any, pod: dict[str, Any]) -> Any:
+    """Facts of a pod whose services all answer on one address of this machine."""
+
+    class Here(init.Facts):
+        def host(self, _name: str) -> str:
+            return HERE
+
+    return Here({**POD, **pod})
+
+
+def a_secret(**more: Any) -> dict[str, Any]:
+    """A Secret with three keys of a repository, the newest months old."""
+    return {"metadata": {"creationTimestamp": "2026-01-01T00:00:00Z", **more}, "data": {"0": "s", "1": "o", "2": "p"}}

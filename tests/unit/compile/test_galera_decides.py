@@ -1,14 +1,7 @@
 """Which member of a Galera cluster starts it, joins it, stops, leaves, or takes the clients: every rule by itself."""
 
-import sys
-from pathlib import Path
-
+import galera_rules as rules
 import pytest
-
-FILES = Path(__file__).parents[3] / "kolla_k8s" / "compile" / "files"
-sys.path.insert(0, str(FILES))
-
-import galera_rules as rules  # noqa: E402 - a program of pods, found by its folder
 
 UUID = "ef3d2fd2-e73e-11f1-a849-27dfa281742d"
 OTHER = "00aa2fd2-e73e-11f1-a849-27dfa281742d"

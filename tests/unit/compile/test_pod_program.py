@@ -5,19 +5,19 @@ import importlib.util
 import json
 import socket
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-FILES = Path(__file__).parents[3] / "kolla_k8s" / "compile" / "files"
+from tests.unit.compile.pod import PROGRAMS
+
 NASTY = "@:/%$'\"\\;# x"
 
 
 def load(name):
-    spec = importlib.util.spec_from_file_location(name, FILES / f"{name}.py")
+    spec = importlib.util.spec_from_file_location(name, PROGRAMS / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
