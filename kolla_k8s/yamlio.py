@@ -246,6 +246,7 @@ def _scalar(node: yaml.ScalarNode) -> Any:
 
 _TAG = "tag:yaml.org,2002:"
 _BREAKS = re.compile("[\n\x85\u2028\u2029]")
+_IN_FLOW = re.compile(r"[-\w ./@%+$()=~]+|'[^\n]*'|\"[^\n]*\"")
 _BREAK = "\n  "  # of a block of text; empty lines of it have no indentation
 
 
@@ -282,6 +283,19 @@ def _write(lines: list[str], lead: str, indent: str, data: Any) -> None:
             inner = f"{indent}  " if isinstance(item, dict | list | tuple) else indent
             _write(lines, f"{lead}- ", inner, item)
             lead = indent
+
+
+def one_line(data: Any) -> str:
+    """Write a scalar, or a map of such, on one line; empty where that would need other quotes, or is no such thing.
+
+    >>> one_line({"name": "tmp", "emptyDir": {}})
+    '{name: tmp, emptyDir: {}}'
+    """
+    if isinstance(data, dict):
+        parts = [(one_line(key), one_line(item)) for key, item in data.items()]
+        return f"{{{', '.join(map(': '.join, parts))}}}" if all(all(part) for part in parts) else ""
+    text = "" if isinstance(data, list | tuple | float) else _text(data)
+    return text if _IN_FLOW.fullmatch(text) else ""
 
 
 @lru_cache(maxsize=10_000, typed=True)

@@ -1,7 +1,7 @@
 """Write Kubernetes objects as chart templates: plain data with Go expressions in it, never text glued to text.
 
-An object is a dict; ``Go`` stands for a scalar that Helm fills in, ``Block`` for a structure that Helm fills in at the
-right indentation. Everything else is quoted by the YAML library, so no name or value can break out of its place.
+An object is a dict; ``Go`` stands for what Helm fills in on its line, ``Block`` for lines that Helm fills in below it.
+Everything else is quoted by the YAML library, so no name or value can break out of its place.
 """
 
 from __future__ import annotations
@@ -9,7 +9,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from kolla_k8s.yamlio import dump
+from kolla_k8s.yamlio import dump, one_line
+
+WIDTH = 100
+"""Items of a list are written on one line up to here."""
 
 _TOKEN = re.compile(r"(?P<lead>[ -]*)(?P<key>[^\s:]+: |)(?P<kind>go|block|line)-expression-(?P<number>\d+)-")
 
@@ -17,13 +20,13 @@ _ROOTLESS = re.compile(r"(?P<before>[ (])\.(?P<word>Values|Release|Chart)\b")
 
 
 class Go(str):
-    """A Go expression that gives one scalar, with its braces: ``{{ .Values.replicas }}``."""
+    """A Go expression that gives a scalar, or JSON, with its braces: ``{{ .Values.replicas }}``."""
 
     __slots__ = ()
 
 
 class Block(str):
-    """A Go expression without braces that gives YAML text: ``toYaml .Values.tolerations``."""
+    """A Go expression without braces that gives lines of YAML: ``include "nova.visitors" $``."""
 
     __slots__ = ()
 
@@ -32,6 +35,17 @@ class Line(str):
     """An item of a list that is a line of Go's own, with its braces, such as the if around the items that follow."""
 
     __slots__ = ()
+
+
+def structure(expression: str) -> Go:
+    """A list or map that a Go expression without braces gives, on one line.
+
+    As JSON, which helm's ``toYaml`` makes first, too.
+
+    >>> structure(".Values.global.tolerations")
+    '{{ toJson .Values.global.tolerations }}'
+    """
+    return Go(f"{{{{ toJson {expression} }}}}")
 
 
 def only_when(condition: str, items: list[Any]) -> list[Any]:
@@ -65,9 +79,19 @@ def _marked(item: Any, expressions: list[str]) -> Any:
         case dict():
             return {key: _marked(value, expressions) for key, value in item.items()}
         case list() | tuple():
-            return [_marked(value, expressions) for value in item]
+            return [_marked(_shortened(value), expressions) for value in item]
         case _:
             return item
+
+
+def _shortened(item: Any) -> Any:
+    """A map of a list on one line, such as a mount or a port, where it is short and Helm fills nothing in."""
+    text = one_line(item) if isinstance(item, dict) and _is_filled(item) else ""
+    return Go(text) if text and len(text) <= WIDTH else item
+
+
+def _is_filled(item: Any) -> bool:
+    return all(map(_is_filled, item.values())) if isinstance(item, dict) else not isinstance(item, Go | Block | Line)
 
 
 def _unmarked(line: str, expressions: list[str]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kolla_k8s.compile.emit import Block, Go
+from kolla_k8s.compile.emit import Block, Go, structure
 from kolla_k8s.compile.members import chosen
 from kolla_k8s.compile.objects import both, metadata, network_policy, selector, switch
 from kolla_k8s.model.exposed import HTTP, Exposed, exposed_ports
@@ -68,7 +68,7 @@ def _about(
     service: Service, exposed: Exposed, annotations: str = ".Values.global.expose.annotations"
 ) -> dict[str, Any]:
     about = metadata(service, f"{exposed.label}-public", exposed.workload)
-    return {**about, "annotations": Block(f"toYaml ({annotations})")}
+    return {**about, "annotations": structure(f"({annotations})")}
 
 
 def _service(service: Service, exposed: Exposed) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def _route(service: Service, exposed: Exposed) -> dict[str, Any]:
         "kind": "HTTPRoute",
         "metadata": _about(service, exposed),
         "spec": {
-            "parentRefs": Block(f'list (include "@@.publicParent" {_asked(exposed)} | fromYaml) | toYaml'),
+            "parentRefs": structure(f'(list (include "@@.publicParent" {_asked(exposed)} | fromYaml))'),
             "hostnames": [_host(exposed)],
             "rules": [{"backendRefs": [backend], "timeouts": {"request": "0s"}}],
         },

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kolla_k8s.compile.emit import Block
+from kolla_k8s.compile.emit import structure
 from kolla_k8s.compile.objects import both, metadata, network_policy, selector
 from kolla_k8s.model.catalog import pods_name
 from kolla_k8s.model.service import Service
@@ -44,7 +44,7 @@ def metrics_objects(service: Service, name: str) -> Objects:
     }
     found: Objects = {f"{name}-podmonitor": (monitor, f"{SITE}.monitors")}
     if workload.has_own_network:
-        readers = [{"namespaceSelector": {"matchLabels": Block(f"toYaml {SITE}.from")}}]
+        readers = [{"namespaceSelector": {"matchLabels": structure(f"{SITE}.from")}}]
         ports = [{"port": workload.ports[workload.metrics.port], "protocol": "TCP"}]
         spec = {"podSelector": pods, "policyTypes": ["Ingress"], "ingress": [{"from": readers, "ports": ports}]}
         policy, when = network_policy(about, spec)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kolla_k8s.compile.emit import Block
+from kolla_k8s.compile.emit import Block, Go, structure
 from kolla_k8s.compile.members import agent_of
 from kolla_k8s.compile.objects import NEEDS, both, metadata, network_policy, selector, switch
 from kolla_k8s.model.catalog import Catalog, host_of, is_control, pods_name
@@ -119,8 +119,8 @@ def _edge(service: Service, need: Service) -> dict[str, Any]:
     assert host is not None  # noqa: S101 - callers ask first
     target: dict[str, Any] = {"podSelector": {"matchLabels": {"app.kubernetes.io/name": need.name}}}
     if is_control(service) != is_control(need):
-        space = f'dict "kubernetes.io/metadata.name" .Values.global.namespaces.{host.plane}'
-        target["namespaceSelector"] = {"matchLabels": Block(f"toYaml ({space})")}
+        space = Go(f"{{{{ .Values.global.namespaces.{host.plane} }}}}")
+        target["namespaceSelector"] = {"matchLabels": {"kubernetes.io/metadata.name": space}}
     return {"to": [target], "ports": _tcp(host.ports)}
 
 
@@ -135,4 +135,4 @@ def _api(service: Service) -> list[dict[str, Any]]:
     workloads, tasks = service.spec.workloads.values(), service.spec.periodic.values()
     if not (service.spec.bootstrap or any(task.rotate for task in tasks) or any(map(agent_of, workloads))):
         return []
-    return [{"to": Block('include "@@.apiServer" $'), "ports": Block("toYaml .Values.global.apiServer.ports")}]
+    return [{"to": Block('include "@@.apiServer" $'), "ports": structure(".Values.global.apiServer.ports")}]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kolla_k8s.compile.emit import Block, Go
+from kolla_k8s.compile.emit import Go
 from kolla_k8s.model.service import Service
 
 NEEDS = "needs.kolla-k8s.io/"
@@ -82,14 +82,13 @@ def network_policy(about: dict[str, Any], spec: dict[str, Any]) -> tuple[dict[st
 def config_map(service: Service, pod: str, *, is_each: bool = False) -> dict[str, Any]:
     """ConfigMap of a pod's file."""
     asked = f'(dict "root" $ "pod" "{pod}"' + (' "each" $each)' if is_each else ")")
-    return _kept(
-        service, pod, f'"@@.configName" {asked}', {"pod.json": Block(f'include "@@.podFile" {asked} | toJson')}
-    )
+    told = Go(f'{{{{ include "@@.podFile" {asked} | toJson }}}}')
+    return _kept(service, pod, f'"@@.configName" {asked}', {"pod.json": told})
 
 
 def programs_map(service: Service, programs: Iterable[str]) -> dict[str, Any]:
     """ConfigMap of the programs that all pods of a service find beside their file."""
-    data = {program: Block(f'$.Files.Get "files/{program}" | toJson') for program in programs}
+    data = {program: Go(f'{{{{ $.Files.Get "files/{program}" | toJson }}}}') for program in programs}
     return _kept(service, "programs", '"@@.programsName" $', data)
 
 

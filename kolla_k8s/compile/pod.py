@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kolla_k8s.compile.emit import Block, Go, only_when
+from kolla_k8s.compile.emit import Go, only_when, structure
 from kolla_k8s.compile.objects import switch
 from kolla_k8s.compile.podfile import secret_source
 from kolla_k8s.model.borrowed import secrets_named
@@ -67,7 +67,7 @@ class PodPlan:
 def container(
     name: str, image: str, command: list[str], resources: Any, env: Sequence[dict[str, Any]] = ()
 ) -> dict[str, Any]:
-    """A hardened container; ``resources`` is a dict or a ``Block``."""
+    """A hardened container; ``resources`` is a dict or a ``Go``."""
     return {
         "name": name,
         "image": Go(image_expression(image)),
@@ -268,10 +268,10 @@ def pod_spec(plan: PodPlan, containers: dict[str, list[dict[str, Any]]], **more:
     spec: dict[str, Any] = {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "imagePullSecrets": Block("toYaml .Values.global.images.pullSecrets"),
+        "imagePullSecrets": structure(".Values.global.images.pullSecrets"),
         "priorityClassName": Go("{{ .Values.global.priorityClass | quote }}"),
-        "nodeSelector": Block(f"toYaml {placed}.nodeSelector"),
-        "tolerations": Block(f"toYaml {placed}.tolerations"),
+        "nodeSelector": structure(f"{placed}.nodeSelector"),
+        "tolerations": structure(f"{placed}.tolerations"),
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": user,

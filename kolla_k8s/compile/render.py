@@ -6,6 +6,7 @@ written by ``emit``; the few documents around them by Jinja2 with delimiters of 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -66,7 +67,7 @@ def render_chart(catalog: Catalog, name: str) -> Chart:
     """Render the chart of one service."""
     service = catalog[name]
     podfiles = _podfiles(catalog, service)
-    programs = _programs(service, has_pods=bool(podfiles))
+    programs = {program: _program(program) for program in _programs(service, has_pods=bool(podfiles))}
     items = _items(catalog, service)
     if programs:
         items["programs-configmap"] = (programs_map(service, programs), "")
@@ -76,11 +77,11 @@ def render_chart(catalog: Catalog, name: str) -> Chart:
         ".helmignore": "# Python compiles what it installs.\n__pycache__/\n",
         "README.md": _document("README.md.j2", about),
         "templates/NOTES.txt": _document("NOTES.txt.j2", about),
-        "templates/_helpers.tpl": _helpers(catalog, service, pod, has_programs=bool(programs)),
+        "templates/_helpers.tpl": _helpers(catalog, service, pod, _programs_name(service, programs)),
         "values.yaml": _values(catalog, service),
         "values.schema.json": _json(values_schema(catalog, service)),
         **{f"files/{key}.json": _json(told) for key, told in podfiles.items()},
-        **{f"files/{program}": _program(program) for program in programs},
+        **{f"files/{program}": text for program, text in programs.items()},
         **_objects(catalog, service, items),
     }
     files = {path: text.replace("@@.", f"{name}.") for path, text in sorted(files.items())}
@@ -168,14 +169,19 @@ def _values(catalog: Catalog, service: Service) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _helpers(catalog: Catalog, service: Service, pod: dict[str, Any] | None, *, has_programs: bool) -> str:
+def _programs_name(service: Service, programs: Mapping[str, str]) -> str:
+    digest = hashlib.sha256("".join(programs.values()).encode()).hexdigest()
+    return f"{service.name}-programs-{digest[:10]}" if programs else ""
+
+
+def _helpers(catalog: Catalog, service: Service, pod: dict[str, Any] | None, programs_name: str) -> str:
     is_ours = is_control(service)
     about: dict[str, Any] = {
         "name": service.name,
         "plane": service.spec.plane.value,
         "other_plane": "node" if is_ours else "control",
         "has_claims": any(v.persistent for w in service.spec.workloads.values() for v in w.volumes.values()),
-        "has_programs": has_programs,
+        "programs_name": programs_name,
         "uses_api": bool(service.spec.bootstrap or service.spec.periodic or has_agents(service)),
         "of_members": "|".join(OF_MEMBERS),
         "waits_by_option": bool(service.spec.needs.when),

@@ -187,7 +187,7 @@ def defaults(catalog: Catalog, service: Service) -> Json:
 
 
 def values_schema(catalog: Catalog, service: Service) -> Json:
-    """JSON Schema (2020-12) of the chart's values: closed everywhere but in ``global``, map for map."""
+    """JSON Schema (draft-07, as Helm's documents) of the values, closed everywhere but in ``global``, map for map."""
     sections = defaults(catalog, service)
     properties: Json = {"global": _global_schema()}
     properties["images"] = _closed({name: {"type": "string"} for name in sections["images"]})
@@ -216,7 +216,7 @@ def values_schema(catalog: Catalog, service: Service) -> Json:
         task = _closed({"schedule": {"type": "string", "pattern": r"^(\S+\s+){4}\S+$"}})
         properties["periodic"] = _closed(dict.fromkeys(sections["periodic"], task))
     return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$schema": "http://json-schema.org/draft-07/schema#",
         "title": f"Values of the chart {service.name}",
         **_closed(properties),
         **_alone(service),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, assert_never
 
-from kolla_k8s.compile.emit import Block, Go
+from kolla_k8s.compile.emit import Block, Go, structure
 from kolla_k8s.compile.members import agent_of, chosen, member_objects
 from kolla_k8s.compile.metrics import metrics_objects, scrape_annotations
 from kolla_k8s.compile.network import workload_policy
@@ -88,7 +88,7 @@ def _plan(catalog: Catalog, service: Service, name: str) -> PodPlan:
 
 
 def _pods(plan: PodPlan, name: str, workload: Workload) -> dict[str, Any]:
-    main = [_process(plan, name, workload, resources=Block(f"toYaml {_values(name)}.resources"))]
+    main = [_process(plan, name, workload, resources=structure(f"{_values(name)}.resources"))]
     main += [
         _process(plan, other, beside, resources=requests_and_limits(beside.resources))
         for other, beside in workload.containers.items()
@@ -120,9 +120,9 @@ def _annotations(name: str, workload: Workload) -> Any:
         wanted = [{"name": a.network, "interface": a.interface} for a in workload.attachments.values()]
         ours["k8s.v1.cni.cncf.io/networks"] = json.dumps(wanted, sort_keys=True)
     if not ours:
-        return Block(f"toYaml {said}")
+        return structure(said)
     pairs = " ".join(f'"{key}" `{value}`' for key, value in ours.items())
-    return Block(f"toYaml (merge (dict) {said} (dict {pairs}))")
+    return structure(f"(merge (dict) {said} (dict {pairs}))")
 
 
 def _placement(plan: PodPlan, name: str, workload: Workload) -> dict[str, Any]:
@@ -139,7 +139,7 @@ def _placement(plan: PodPlan, name: str, workload: Workload) -> dict[str, Any]:
             }
         ]
     if keeps_apart(workload):
-        placed["affinity"] = Block(_apart(plan.service, name))
+        placed["affinity"] = _apart(plan.service, name)
     if workload.same_node:
         term = {
             "labelSelector": {"matchLabels": {"app.kubernetes.io/name": workload.same_node}},
@@ -159,13 +159,13 @@ def _constraint(name: str, workload: Workload) -> str:
     return f'ternary "ScheduleAnyway" {spread} (eq {spread} "OneANode")' if keeps_apart(workload) else spread
 
 
-def _apart(service: Service, name: str) -> str:
-    """Go expression of an affinity: no two replicas on a node, where the values say so."""
+def _apart(service: Service, name: str) -> Go:
+    """An affinity: no two replicas on a node, where the values say so."""
     about = f'"app.kubernetes.io/name" "{service.name}" "app.kubernetes.io/component" "{name}"'
     labels = f'(dict {about} "app.kubernetes.io/instance" .Release.Name)'
     term = f'(dict "topologyKey" "kubernetes.io/hostname" "labelSelector" (dict "matchLabels" {labels}))'
     rule = f'(dict "podAntiAffinity" (dict "requiredDuringSchedulingIgnoredDuringExecution" (list {term})))'
-    return f'toYaml (ternary {rule} dict (eq {_values(name)}.spread "OneANode"))'
+    return structure(f'(ternary {rule} dict (eq {_values(name)}.spread "OneANode"))')
 
 
 def _controller(service: Service, name: str, workload: Workload) -> dict[str, Any]:
@@ -262,7 +262,7 @@ def _probe(probe: Probe) -> dict[str, Any]:
 
 
 def _prepare_step(plan: PodPlan, step: str, prepare: Prepare, workload: Workload) -> dict[str, Any]:
-    resources = Block(f"toYaml {_values(plan.key)}.resources")
+    resources = structure(f"{_values(plan.key)}.resources")
     made = container(step, prepare.image or workload.image, list(prepare.run), resources, pod_env())
     mounts = process_mounts(plan, prepare.privilege)
     return {**made, "securityContext": security(prepare.privilege), "volumeMounts": mounts}

@@ -74,7 +74,7 @@ one, so that no other pod restarts when a service grows; agents and start script
 {{- end -}}
 {{- $_ := set $pod "members" $members -}}
 {{- $_ := set $pod "site" (dict "region" $root.Values.global.region "namespaces" $namespaces) -}}
-{{- toPrettyJson $pod -}}
+{{- toJson $pod -}}
 {{- end -}}
 
 {{/* How clients outside reach an exposed port, as JSON: host, nodePort, port and url; an empty map when they do not. */}}
@@ -147,19 +147,15 @@ sectionName: {{ $gateway.listener }}
 
 {{/* Name of a pod's ConfigMap: by content, so that a change makes a new one and an old pod keeps its own. */}}
 {{- define "cinder.configName" -}}
+{{- include "cinder.once" (dict "root" .root "template" "cinder.newConfigName" "key" (print .pod "/" .each) "with" .) -}}
+{{- end -}}
+
+{{- define "cinder.newConfigName" -}}
 {{- printf "cinder-%s-%s" .pod (include "cinder.podFile" . | sha256sum | trunc 10) -}}
 {{- end -}}
 
 {{/* Name of the ConfigMap of programs, by content too. */}}
-{{- define "cinder.programsName" -}}
-{{- include "cinder.once" (dict "root" . "template" "cinder.newProgramsName" "key" "" "with" .) -}}
-{{- end -}}
-
-{{- define "cinder.newProgramsName" -}}
-{{- $programs := "" -}}
-{{- range $path, $bytes := .Files.Glob "files/*.{py,sh}" -}}{{- $programs = print $programs ($bytes | toString) -}}{{- end -}}
-{{- printf "cinder-programs-%s" (sha256sum $programs | trunc 10) -}}
-{{- end -}}
+{{- define "cinder.programsName" -}}cinder-programs-ef480aae7f{{- end -}}
 
 {{/* Who may connect: pods that carry the label of this need in either namespace, and nodes. */}}
 {{- define "cinder.clients" -}}
@@ -215,10 +211,10 @@ needs.kolla-k8s.io/cinder: 'true'
 {{- define "cinder.newBootstrapPod" -}}
 automountServiceAccountToken: false
 enableServiceLinks: false
-imagePullSecrets: {{- toYaml .Values.global.images.pullSecrets | nindent 2 }}
+imagePullSecrets: {{ toJson .Values.global.images.pullSecrets }}
 priorityClassName: {{ .Values.global.priorityClass | quote }}
-nodeSelector: {{- toYaml .Values.global.nodeSelector | nindent 2 }}
-tolerations: {{- toYaml .Values.global.tolerations | nindent 2 }}
+nodeSelector: {{ toJson .Values.global.nodeSelector }}
+tolerations: {{ toJson .Values.global.tolerations }}
 securityContext:
   runAsNonRoot: true
   runAsUser: 42407
@@ -239,28 +235,12 @@ initContainers:
   - /kolla-k8s/init.py
   - prepare
   env:
-  - name: POD_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.name
-  - name: POD_NAMESPACE
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.namespace
-  - name: POD_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.podIP
-  - name: NODE_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: spec.nodeName
-  - name: NODE_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.hostIP
-  - name: BOOTSTRAP_RECORD
-    value: cinder-bootstrap
+  - {name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+  - {name: POD_NAMESPACE, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}}
+  - {name: POD_IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}
+  - {name: NODE_NAME, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}
+  - {name: NODE_IP, valueFrom: {fieldRef: {fieldPath: status.hostIP}}}
+  - {name: BOOTSTRAP_RECORD, value: cinder-bootstrap}
   - name: LIMIT_MEMORY
     valueFrom:
       resourceFieldRef:
@@ -287,19 +267,11 @@ initContainers:
       drop:
       - ALL
   volumeMounts:
-  - name: kolla-k8s
-    mountPath: /kolla-k8s
-    readOnly: true
-  - name: rendered
-    mountPath: /run/kolla-k8s/rendered
-  - name: secrets-prepare
-    mountPath: /run/kolla-k8s/secrets
-    readOnly: true
-  - name: token
-    mountPath: /run/kolla-k8s/token
-    readOnly: true
-  - name: tmp
-    mountPath: /tmp
+  - {name: kolla-k8s, mountPath: /kolla-k8s, readOnly: true}
+  - {name: rendered, mountPath: /run/kolla-k8s/rendered}
+  - {name: secrets-prepare, mountPath: /run/kolla-k8s/secrets, readOnly: true}
+  - {name: token, mountPath: /run/kolla-k8s/token, readOnly: true}
+  - {name: tmp, mountPath: /tmp}
 - name: databases-messaging
   image: {{ include "cinder.image" (dict "root" $ "name" "cinder-api") | quote }}
   imagePullPolicy: {{ .Values.global.images.pullPolicy }}
@@ -322,27 +294,13 @@ initContainers:
       drop:
       - ALL
   volumeMounts:
-  - name: kolla-k8s
-    mountPath: /kolla-k8s
-    readOnly: true
-  - name: rendered
-    mountPath: /run/kolla-k8s/rendered
-    readOnly: true
-  - name: secrets-databases-messaging
-    mountPath: /run/kolla-k8s/secrets
-    readOnly: true
-  - name: tmp
-    mountPath: /tmp
-  - name: state
-    mountPath: /var/lib/cinder
-  - name: rendered
-    mountPath: /etc/cinder/cinder.conf
-    subPath: cinder.conf
-    readOnly: true
-  - name: rendered
-    mountPath: /etc/kolla-k8s/database.cnf
-    subPath: database.cnf
-    readOnly: true
+  - {name: kolla-k8s, mountPath: /kolla-k8s, readOnly: true}
+  - {name: rendered, mountPath: /run/kolla-k8s/rendered, readOnly: true}
+  - {name: secrets-databases-messaging, mountPath: /run/kolla-k8s/secrets, readOnly: true}
+  - {name: tmp, mountPath: /tmp}
+  - {name: state, mountPath: /var/lib/cinder}
+  - {name: rendered, mountPath: /etc/cinder/cinder.conf, subPath: cinder.conf, readOnly: true}
+  - {name: rendered, mountPath: /etc/kolla-k8s/database.cnf, subPath: database.cnf, readOnly: true}
 - name: steps
   image: {{ include "cinder.image" (dict "root" $ "name" "cinder-api") | quote }}
   imagePullPolicy: {{ .Values.global.images.pullPolicy }}
@@ -353,26 +311,11 @@ initContainers:
   - schema-expand
   - schema-contract
   env:
-  - name: POD_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.name
-  - name: POD_NAMESPACE
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.namespace
-  - name: POD_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.podIP
-  - name: NODE_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: spec.nodeName
-  - name: NODE_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.hostIP
+  - {name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+  - {name: POD_NAMESPACE, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}}
+  - {name: POD_IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}
+  - {name: NODE_NAME, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}
+  - {name: NODE_IP, valueFrom: {fieldRef: {fieldPath: status.hostIP}}}
   resources:
     requests:
       cpu: 100m
@@ -387,24 +330,12 @@ initContainers:
       drop:
       - ALL
   volumeMounts:
-  - name: kolla-k8s
-    mountPath: /kolla-k8s
-    readOnly: true
-  - name: rendered
-    mountPath: /run/kolla-k8s/rendered
-    readOnly: true
-  - name: tmp
-    mountPath: /tmp
-  - name: state
-    mountPath: /var/lib/cinder
-  - name: rendered
-    mountPath: /etc/cinder/cinder.conf
-    subPath: cinder.conf
-    readOnly: true
-  - name: rendered
-    mountPath: /etc/kolla-k8s/database.cnf
-    subPath: database.cnf
-    readOnly: true
+  - {name: kolla-k8s, mountPath: /kolla-k8s, readOnly: true}
+  - {name: rendered, mountPath: /run/kolla-k8s/rendered, readOnly: true}
+  - {name: tmp, mountPath: /tmp}
+  - {name: state, mountPath: /var/lib/cinder}
+  - {name: rendered, mountPath: /etc/cinder/cinder.conf, subPath: cinder.conf, readOnly: true}
+  - {name: rendered, mountPath: /etc/kolla-k8s/database.cnf, subPath: database.cnf, readOnly: true}
 containers:
 - name: identity-record
   image: {{ include "cinder.image" (dict "root" $ "name" "cinder-api") | quote }}
@@ -415,8 +346,7 @@ containers:
   - identity
   - record
   env:
-  - name: BOOTSTRAP_RECORD
-    value: cinder-bootstrap
+  - {name: BOOTSTRAP_RECORD, value: cinder-bootstrap}
   - name: JOB_NAME
     valueFrom:
       fieldRef:
@@ -435,33 +365,16 @@ containers:
       drop:
       - ALL
   volumeMounts:
-  - name: kolla-k8s
-    mountPath: /kolla-k8s
-    readOnly: true
-  - name: rendered
-    mountPath: /run/kolla-k8s/rendered
-    readOnly: true
-  - name: secrets-identity-record
-    mountPath: /run/kolla-k8s/secrets
-    readOnly: true
-  - name: token
-    mountPath: /run/kolla-k8s/token
-    readOnly: true
-  - name: tmp
-    mountPath: /tmp
-  - name: state
-    mountPath: /var/lib/cinder
-  - name: rendered
-    mountPath: /etc/cinder/cinder.conf
-    subPath: cinder.conf
-    readOnly: true
-  - name: rendered
-    mountPath: /etc/kolla-k8s/database.cnf
-    subPath: database.cnf
-    readOnly: true
+  - {name: kolla-k8s, mountPath: /kolla-k8s, readOnly: true}
+  - {name: rendered, mountPath: /run/kolla-k8s/rendered, readOnly: true}
+  - {name: secrets-identity-record, mountPath: /run/kolla-k8s/secrets, readOnly: true}
+  - {name: token, mountPath: /run/kolla-k8s/token, readOnly: true}
+  - {name: tmp, mountPath: /tmp}
+  - {name: state, mountPath: /var/lib/cinder}
+  - {name: rendered, mountPath: /etc/cinder/cinder.conf, subPath: cinder.conf, readOnly: true}
+  - {name: rendered, mountPath: /etc/kolla-k8s/database.cnf, subPath: database.cnf, readOnly: true}
 volumes:
-- name: tmp
-  emptyDir: {}
+- {name: tmp, emptyDir: {}}
 - name: kolla-k8s
   projected:
     defaultMode: 292
@@ -470,10 +383,7 @@ volumes:
         name: {{ include "cinder.configName" (dict "root" $ "pod" "bootstrap") }}
     - configMap:
         name: {{ include "cinder.programsName" $ }}
-- name: rendered
-  emptyDir:
-    medium: Memory
-    sizeLimit: 8Mi
+- {name: rendered, emptyDir: {medium: Memory, sizeLimit: 8Mi}}
 - name: secrets-identity-record
   projected:
     defaultMode: 288
@@ -481,13 +391,11 @@ volumes:
     - secret:
         name: cinder-secrets
         items:
-        - key: service-password
-          path: cinder/service-password
+        - {key: service-password, path: cinder/service-password}
     - secret:
         name: keystone-secrets
         items:
-        - key: admin-password
-          path: keystone/admin-password
+        - {key: admin-password, path: keystone/admin-password}
 - name: secrets-databases-messaging
   projected:
     defaultMode: 288
@@ -495,20 +403,16 @@ volumes:
     - secret:
         name: cinder-secrets
         items:
-        - key: database-password
-          path: cinder/database-password
-        - key: messaging-password
-          path: cinder/messaging-password
+        - {key: database-password, path: cinder/database-password}
+        - {key: messaging-password, path: cinder/messaging-password}
     - secret:
         name: mariadb-secrets
         items:
-        - key: root-password
-          path: mariadb/root-password
+        - {key: root-password, path: mariadb/root-password}
     - secret:
         name: rabbitmq-secrets
         items:
-        - key: admin-password
-          path: rabbitmq/admin-password
+        - {key: admin-password, path: rabbitmq/admin-password}
 - name: secrets-prepare
   projected:
     defaultMode: 288
@@ -516,34 +420,29 @@ volumes:
     - secret:
         name: cinder-secrets
         items:
-        - key: database-password
-          path: cinder/database-password
-        - key: messaging-password
-          path: cinder/messaging-password
-        - key: service-password
-          path: cinder/service-password
+        - {key: database-password, path: cinder/database-password}
+        - {key: messaging-password, path: cinder/messaging-password}
+        - {key: service-password, path: cinder/service-password}
 - name: token
   projected:
     defaultMode: 288
     sources:
-    - serviceAccountToken:
-        path: token
-        expirationSeconds: 3600
+    - {serviceAccountToken: {path: token, expirationSeconds: 3600}}
     - configMap:
         name: kube-root-ca.crt
         items:
-        - key: ca.crt
-          path: ca.crt
+        - {key: ca.crt, path: ca.crt}
     - downwardAPI:
         items:
-        - path: namespace
-          fieldRef:
-            fieldPath: metadata.namespace
-- name: state
-  emptyDir: {}
+        - {path: namespace, fieldRef: {fieldPath: metadata.namespace}}
+- {name: state, emptyDir: {}}
 {{- end -}}
 
 {{- define "cinder.bootstrapDigest" -}}
+{{- include "cinder.once" (dict "root" . "template" "cinder.newBootstrapDigest" "key" "" "with" .) -}}
+{{- end -}}
+
+{{- define "cinder.newBootstrapDigest" -}}
 {{- include "cinder.bootstrapPod" . | sha256sum | trunc 10 -}}
 {{- end -}}
 

@@ -74,7 +74,7 @@ one, so that no other pod restarts when a service grows; agents and start script
 {{- end -}}
 {{- $_ := set $pod "members" $members -}}
 {{- $_ := set $pod "site" (dict "region" $root.Values.global.region "namespaces" $namespaces) -}}
-{{- toPrettyJson $pod -}}
+{{- toJson $pod -}}
 {{- end -}}
 
 {{/* How clients outside reach an exposed port, as JSON: host, nodePort, port and url; an empty map when they do not. */}}
@@ -147,19 +147,15 @@ sectionName: {{ $gateway.listener }}
 
 {{/* Name of a pod's ConfigMap: by content, so that a change makes a new one and an old pod keeps its own. */}}
 {{- define "glance.configName" -}}
+{{- include "glance.once" (dict "root" .root "template" "glance.newConfigName" "key" (print .pod "/" .each) "with" .) -}}
+{{- end -}}
+
+{{- define "glance.newConfigName" -}}
 {{- printf "glance-%s-%s" .pod (include "glance.podFile" . | sha256sum | trunc 10) -}}
 {{- end -}}
 
 {{/* Name of the ConfigMap of programs, by content too. */}}
-{{- define "glance.programsName" -}}
-{{- include "glance.once" (dict "root" . "template" "glance.newProgramsName" "key" "" "with" .) -}}
-{{- end -}}
-
-{{- define "glance.newProgramsName" -}}
-{{- $programs := "" -}}
-{{- range $path, $bytes := .Files.Glob "files/*.{py,sh}" -}}{{- $programs = print $programs ($bytes | toString) -}}{{- end -}}
-{{- printf "glance-programs-%s" (sha256sum $programs | trunc 10) -}}
-{{- end -}}
+{{- define "glance.programsName" -}}glance-programs-ef480aae7f{{- end -}}
 
 {{/* Spec of a claim. */}}
 {{- define "glance.claim" -}}
@@ -224,10 +220,10 @@ needs.kolla-k8s.io/glance: 'true'
 {{- define "glance.newBootstrapPod" -}}
 automountServiceAccountToken: false
 enableServiceLinks: false
-imagePullSecrets: {{- toYaml .Values.global.images.pullSecrets | nindent 2 }}
+imagePullSecrets: {{ toJson .Values.global.images.pullSecrets }}
 priorityClassName: {{ .Values.global.priorityClass | quote }}
-nodeSelector: {{- toYaml .Values.global.nodeSelector | nindent 2 }}
-tolerations: {{- toYaml .Values.global.tolerations | nindent 2 }}
+nodeSelector: {{ toJson .Values.global.nodeSelector }}
+tolerations: {{ toJson .Values.global.tolerations }}
 securityContext:
   runAsNonRoot: true
   runAsUser: 42415
@@ -248,28 +244,12 @@ initContainers:
   - /kolla-k8s/init.py
   - prepare
   env:
-  - name: POD_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.name
-  - name: POD_NAMESPACE
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.namespace
-  - name: POD_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.podIP
-  - name: NODE_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: spec.nodeName
-  - name: NODE_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.hostIP
-  - name: BOOTSTRAP_RECORD
-    value: glance-bootstrap
+  - {name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+  - {name: POD_NAMESPACE, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}}
+  - {name: POD_IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}
+  - {name: NODE_NAME, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}
+  - {name: NODE_IP, valueFrom: {fieldRef: {fieldPath: status.hostIP}}}
+  - {name: BOOTSTRAP_RECORD, value: glance-bootstrap}
   - name: LIMIT_MEMORY
     valueFrom:
       resourceFieldRef:
@@ -296,19 +276,11 @@ initContainers:
       drop:
       - ALL
   volumeMounts:
-  - name: kolla-k8s
-    mountPath: /kolla-k8s
-    readOnly: true
-  - name: rendered
-    mountPath: /run/kolla-k8s/rendered
-  - name: secrets-prepare
-    mountPath: /run/kolla-k8s/secrets
-    readOnly: true
-  - name: token
-    mountPath: /run/kolla-k8s/token
-    readOnly: true
-  - name: tmp
-    mountPath: /tmp
+  - {name: kolla-k8s, mountPath: /kolla-k8s, readOnly: true}
+  - {name: rendered, mountPath: /run/kolla-k8s/rendered}
+  - {name: secrets-prepare, mountPath: /run/kolla-k8s/secrets, readOnly: true}
+  - {name: token, mountPath: /run/kolla-k8s/token, readOnly: true}
+  - {name: tmp, mountPath: /tmp}
 - name: databases
   image: {{ include "glance.image" (dict "root" $ "name" "glance-api") | quote }}
   imagePullPolicy: {{ .Values.global.images.pullPolicy }}
@@ -330,25 +302,12 @@ initContainers:
       drop:
       - ALL
   volumeMounts:
-  - name: kolla-k8s
-    mountPath: /kolla-k8s
-    readOnly: true
-  - name: rendered
-    mountPath: /run/kolla-k8s/rendered
-    readOnly: true
-  - name: secrets-databases
-    mountPath: /run/kolla-k8s/secrets
-    readOnly: true
-  - name: tmp
-    mountPath: /tmp
-  - name: rendered
-    mountPath: /etc/kolla-k8s/database.cnf
-    subPath: database.cnf
-    readOnly: true
-  - name: rendered
-    mountPath: /etc/glance/glance-api.conf
-    subPath: glance-api.conf
-    readOnly: true
+  - {name: kolla-k8s, mountPath: /kolla-k8s, readOnly: true}
+  - {name: rendered, mountPath: /run/kolla-k8s/rendered, readOnly: true}
+  - {name: secrets-databases, mountPath: /run/kolla-k8s/secrets, readOnly: true}
+  - {name: tmp, mountPath: /tmp}
+  - {name: rendered, mountPath: /etc/kolla-k8s/database.cnf, subPath: database.cnf, readOnly: true}
+  - {name: rendered, mountPath: /etc/glance/glance-api.conf, subPath: glance-api.conf, readOnly: true}
 - name: steps
   image: {{ include "glance.image" (dict "root" $ "name" "glance-api") | quote }}
   imagePullPolicy: {{ .Values.global.images.pullPolicy }}
@@ -361,26 +320,11 @@ initContainers:
   - schema-contract
   - load-metadefs
   env:
-  - name: POD_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.name
-  - name: POD_NAMESPACE
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.namespace
-  - name: POD_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.podIP
-  - name: NODE_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: spec.nodeName
-  - name: NODE_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.hostIP
+  - {name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+  - {name: POD_NAMESPACE, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}}
+  - {name: POD_IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}
+  - {name: NODE_NAME, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}
+  - {name: NODE_IP, valueFrom: {fieldRef: {fieldPath: status.hostIP}}}
   resources:
     requests:
       cpu: 100m
@@ -395,22 +339,11 @@ initContainers:
       drop:
       - ALL
   volumeMounts:
-  - name: kolla-k8s
-    mountPath: /kolla-k8s
-    readOnly: true
-  - name: rendered
-    mountPath: /run/kolla-k8s/rendered
-    readOnly: true
-  - name: tmp
-    mountPath: /tmp
-  - name: rendered
-    mountPath: /etc/kolla-k8s/database.cnf
-    subPath: database.cnf
-    readOnly: true
-  - name: rendered
-    mountPath: /etc/glance/glance-api.conf
-    subPath: glance-api.conf
-    readOnly: true
+  - {name: kolla-k8s, mountPath: /kolla-k8s, readOnly: true}
+  - {name: rendered, mountPath: /run/kolla-k8s/rendered, readOnly: true}
+  - {name: tmp, mountPath: /tmp}
+  - {name: rendered, mountPath: /etc/kolla-k8s/database.cnf, subPath: database.cnf, readOnly: true}
+  - {name: rendered, mountPath: /etc/glance/glance-api.conf, subPath: glance-api.conf, readOnly: true}
 containers:
 - name: identity-record
   image: {{ include "glance.image" (dict "root" $ "name" "glance-api") | quote }}
@@ -421,8 +354,7 @@ containers:
   - identity
   - record
   env:
-  - name: BOOTSTRAP_RECORD
-    value: glance-bootstrap
+  - {name: BOOTSTRAP_RECORD, value: glance-bootstrap}
   - name: JOB_NAME
     valueFrom:
       fieldRef:
@@ -441,31 +373,15 @@ containers:
       drop:
       - ALL
   volumeMounts:
-  - name: kolla-k8s
-    mountPath: /kolla-k8s
-    readOnly: true
-  - name: rendered
-    mountPath: /run/kolla-k8s/rendered
-    readOnly: true
-  - name: secrets-identity-record
-    mountPath: /run/kolla-k8s/secrets
-    readOnly: true
-  - name: token
-    mountPath: /run/kolla-k8s/token
-    readOnly: true
-  - name: tmp
-    mountPath: /tmp
-  - name: rendered
-    mountPath: /etc/kolla-k8s/database.cnf
-    subPath: database.cnf
-    readOnly: true
-  - name: rendered
-    mountPath: /etc/glance/glance-api.conf
-    subPath: glance-api.conf
-    readOnly: true
+  - {name: kolla-k8s, mountPath: /kolla-k8s, readOnly: true}
+  - {name: rendered, mountPath: /run/kolla-k8s/rendered, readOnly: true}
+  - {name: secrets-identity-record, mountPath: /run/kolla-k8s/secrets, readOnly: true}
+  - {name: token, mountPath: /run/kolla-k8s/token, readOnly: true}
+  - {name: tmp, mountPath: /tmp}
+  - {name: rendered, mountPath: /etc/kolla-k8s/database.cnf, subPath: database.cnf, readOnly: true}
+  - {name: rendered, mountPath: /etc/glance/glance-api.conf, subPath: glance-api.conf, readOnly: true}
 volumes:
-- name: tmp
-  emptyDir: {}
+- {name: tmp, emptyDir: {}}
 - name: kolla-k8s
   projected:
     defaultMode: 292
@@ -474,10 +390,7 @@ volumes:
         name: {{ include "glance.configName" (dict "root" $ "pod" "bootstrap") }}
     - configMap:
         name: {{ include "glance.programsName" $ }}
-- name: rendered
-  emptyDir:
-    medium: Memory
-    sizeLimit: 8Mi
+- {name: rendered, emptyDir: {medium: Memory, sizeLimit: 8Mi}}
 - name: secrets-identity-record
   projected:
     defaultMode: 288
@@ -485,13 +398,11 @@ volumes:
     - secret:
         name: glance-secrets
         items:
-        - key: service-password
-          path: glance/service-password
+        - {key: service-password, path: glance/service-password}
     - secret:
         name: keystone-secrets
         items:
-        - key: admin-password
-          path: keystone/admin-password
+        - {key: admin-password, path: keystone/admin-password}
 - name: secrets-databases
   projected:
     defaultMode: 288
@@ -499,13 +410,11 @@ volumes:
     - secret:
         name: glance-secrets
         items:
-        - key: database-password
-          path: glance/database-password
+        - {key: database-password, path: glance/database-password}
     - secret:
         name: mariadb-secrets
         items:
-        - key: root-password
-          path: mariadb/root-password
+        - {key: root-password, path: mariadb/root-password}
 - name: secrets-prepare
   projected:
     defaultMode: 288
@@ -513,30 +422,27 @@ volumes:
     - secret:
         name: glance-secrets
         items:
-        - key: database-password
-          path: glance/database-password
-        - key: service-password
-          path: glance/service-password
+        - {key: database-password, path: glance/database-password}
+        - {key: service-password, path: glance/service-password}
 - name: token
   projected:
     defaultMode: 288
     sources:
-    - serviceAccountToken:
-        path: token
-        expirationSeconds: 3600
+    - {serviceAccountToken: {path: token, expirationSeconds: 3600}}
     - configMap:
         name: kube-root-ca.crt
         items:
-        - key: ca.crt
-          path: ca.crt
+        - {key: ca.crt, path: ca.crt}
     - downwardAPI:
         items:
-        - path: namespace
-          fieldRef:
-            fieldPath: metadata.namespace
+        - {path: namespace, fieldRef: {fieldPath: metadata.namespace}}
 {{- end -}}
 
 {{- define "glance.bootstrapDigest" -}}
+{{- include "glance.once" (dict "root" . "template" "glance.newBootstrapDigest" "key" "" "with" .) -}}
+{{- end -}}
+
+{{- define "glance.newBootstrapDigest" -}}
 {{- include "glance.bootstrapPod" . | sha256sum | trunc 10 -}}
 {{- end -}}
 

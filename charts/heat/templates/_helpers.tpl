@@ -74,7 +74,7 @@ one, so that no other pod restarts when a service grows; agents and start script
 {{- end -}}
 {{- $_ := set $pod "members" $members -}}
 {{- $_ := set $pod "site" (dict "region" $root.Values.global.region "namespaces" $namespaces) -}}
-{{- toPrettyJson $pod -}}
+{{- toJson $pod -}}
 {{- end -}}
 
 {{/* How clients outside reach an exposed port, as JSON: host, nodePort, port and url; an empty map when they do not. */}}
@@ -147,19 +147,15 @@ sectionName: {{ $gateway.listener }}
 
 {{/* Name of a pod's ConfigMap: by content, so that a change makes a new one and an old pod keeps its own. */}}
 {{- define "heat.configName" -}}
+{{- include "heat.once" (dict "root" .root "template" "heat.newConfigName" "key" (print .pod "/" .each) "with" .) -}}
+{{- end -}}
+
+{{- define "heat.newConfigName" -}}
 {{- printf "heat-%s-%s" .pod (include "heat.podFile" . | sha256sum | trunc 10) -}}
 {{- end -}}
 
 {{/* Name of the ConfigMap of programs, by content too. */}}
-{{- define "heat.programsName" -}}
-{{- include "heat.once" (dict "root" . "template" "heat.newProgramsName" "key" "" "with" .) -}}
-{{- end -}}
-
-{{- define "heat.newProgramsName" -}}
-{{- $programs := "" -}}
-{{- range $path, $bytes := .Files.Glob "files/*.{py,sh}" -}}{{- $programs = print $programs ($bytes | toString) -}}{{- end -}}
-{{- printf "heat-programs-%s" (sha256sum $programs | trunc 10) -}}
-{{- end -}}
+{{- define "heat.programsName" -}}heat-programs-ef480aae7f{{- end -}}
 
 {{/* Who may connect: pods that carry the label of this need in either namespace, and nodes. */}}
 {{- define "heat.clients" -}}
@@ -209,10 +205,10 @@ needs.kolla-k8s.io/heat: 'true'
 {{- define "heat.newBootstrapPod" -}}
 automountServiceAccountToken: false
 enableServiceLinks: false
-imagePullSecrets: {{- toYaml .Values.global.images.pullSecrets | nindent 2 }}
+imagePullSecrets: {{ toJson .Values.global.images.pullSecrets }}
 priorityClassName: {{ .Values.global.priorityClass | quote }}
-nodeSelector: {{- toYaml .Values.global.nodeSelector | nindent 2 }}
-tolerations: {{- toYaml .Values.global.tolerations | nindent 2 }}
+nodeSelector: {{ toJson .Values.global.nodeSelector }}
+tolerations: {{ toJson .Values.global.tolerations }}
 securityContext:
   runAsNonRoot: true
   runAsUser: 42418
@@ -233,28 +229,12 @@ initContainers:
   - /kolla-k8s/init.py
   - prepare
   env:
-  - name: POD_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.name
-  - name: POD_NAMESPACE
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.namespace
-  - name: POD_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.podIP
-  - name: NODE_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: spec.nodeName
-  - name: NODE_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.hostIP
-  - name: BOOTSTRAP_RECORD
-    value: heat-bootstrap
+  - {name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+  - {name: POD_NAMESPACE, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}}
+  - {name: POD_IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}
+  - {name: NODE_NAME, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}
+  - {name: NODE_IP, valueFrom: {fieldRef: {fieldPath: status.hostIP}}}
+  - {name: BOOTSTRAP_RECORD, value: heat-bootstrap}
   - name: LIMIT_MEMORY
     valueFrom:
       resourceFieldRef:
@@ -281,19 +261,11 @@ initContainers:
       drop:
       - ALL
   volumeMounts:
-  - name: kolla-k8s
-    mountPath: /kolla-k8s
-    readOnly: true
-  - name: rendered
-    mountPath: /run/kolla-k8s/rendered
-  - name: secrets-prepare
-    mountPath: /run/kolla-k8s/secrets
-    readOnly: true
-  - name: token
-    mountPath: /run/kolla-k8s/token
-    readOnly: true
-  - name: tmp
-    mountPath: /tmp
+  - {name: kolla-k8s, mountPath: /kolla-k8s, readOnly: true}
+  - {name: rendered, mountPath: /run/kolla-k8s/rendered}
+  - {name: secrets-prepare, mountPath: /run/kolla-k8s/secrets, readOnly: true}
+  - {name: token, mountPath: /run/kolla-k8s/token, readOnly: true}
+  - {name: tmp, mountPath: /tmp}
 - name: databases-messaging
   image: {{ include "heat.image" (dict "root" $ "name" "heat-api") | quote }}
   imagePullPolicy: {{ .Values.global.images.pullPolicy }}
@@ -316,25 +288,12 @@ initContainers:
       drop:
       - ALL
   volumeMounts:
-  - name: kolla-k8s
-    mountPath: /kolla-k8s
-    readOnly: true
-  - name: rendered
-    mountPath: /run/kolla-k8s/rendered
-    readOnly: true
-  - name: secrets-databases-messaging
-    mountPath: /run/kolla-k8s/secrets
-    readOnly: true
-  - name: tmp
-    mountPath: /tmp
-  - name: rendered
-    mountPath: /etc/kolla-k8s/database.cnf
-    subPath: database.cnf
-    readOnly: true
-  - name: rendered
-    mountPath: /etc/heat/heat.conf
-    subPath: heat.conf
-    readOnly: true
+  - {name: kolla-k8s, mountPath: /kolla-k8s, readOnly: true}
+  - {name: rendered, mountPath: /run/kolla-k8s/rendered, readOnly: true}
+  - {name: secrets-databases-messaging, mountPath: /run/kolla-k8s/secrets, readOnly: true}
+  - {name: tmp, mountPath: /tmp}
+  - {name: rendered, mountPath: /etc/kolla-k8s/database.cnf, subPath: database.cnf, readOnly: true}
+  - {name: rendered, mountPath: /etc/heat/heat.conf, subPath: heat.conf, readOnly: true}
 - name: steps
   image: {{ include "heat.image" (dict "root" $ "name" "heat-api") | quote }}
   imagePullPolicy: {{ .Values.global.images.pullPolicy }}
@@ -344,26 +303,11 @@ initContainers:
   - steps
   - schema-expand
   env:
-  - name: POD_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.name
-  - name: POD_NAMESPACE
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.namespace
-  - name: POD_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.podIP
-  - name: NODE_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: spec.nodeName
-  - name: NODE_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.hostIP
+  - {name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+  - {name: POD_NAMESPACE, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}}
+  - {name: POD_IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}
+  - {name: NODE_NAME, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}
+  - {name: NODE_IP, valueFrom: {fieldRef: {fieldPath: status.hostIP}}}
   resources:
     requests:
       cpu: 100m
@@ -378,22 +322,11 @@ initContainers:
       drop:
       - ALL
   volumeMounts:
-  - name: kolla-k8s
-    mountPath: /kolla-k8s
-    readOnly: true
-  - name: rendered
-    mountPath: /run/kolla-k8s/rendered
-    readOnly: true
-  - name: tmp
-    mountPath: /tmp
-  - name: rendered
-    mountPath: /etc/kolla-k8s/database.cnf
-    subPath: database.cnf
-    readOnly: true
-  - name: rendered
-    mountPath: /etc/heat/heat.conf
-    subPath: heat.conf
-    readOnly: true
+  - {name: kolla-k8s, mountPath: /kolla-k8s, readOnly: true}
+  - {name: rendered, mountPath: /run/kolla-k8s/rendered, readOnly: true}
+  - {name: tmp, mountPath: /tmp}
+  - {name: rendered, mountPath: /etc/kolla-k8s/database.cnf, subPath: database.cnf, readOnly: true}
+  - {name: rendered, mountPath: /etc/heat/heat.conf, subPath: heat.conf, readOnly: true}
 containers:
 - name: identity-record
   image: {{ include "heat.image" (dict "root" $ "name" "heat-api") | quote }}
@@ -404,8 +337,7 @@ containers:
   - identity
   - record
   env:
-  - name: BOOTSTRAP_RECORD
-    value: heat-bootstrap
+  - {name: BOOTSTRAP_RECORD, value: heat-bootstrap}
   - name: JOB_NAME
     valueFrom:
       fieldRef:
@@ -424,31 +356,15 @@ containers:
       drop:
       - ALL
   volumeMounts:
-  - name: kolla-k8s
-    mountPath: /kolla-k8s
-    readOnly: true
-  - name: rendered
-    mountPath: /run/kolla-k8s/rendered
-    readOnly: true
-  - name: secrets-identity-record
-    mountPath: /run/kolla-k8s/secrets
-    readOnly: true
-  - name: token
-    mountPath: /run/kolla-k8s/token
-    readOnly: true
-  - name: tmp
-    mountPath: /tmp
-  - name: rendered
-    mountPath: /etc/kolla-k8s/database.cnf
-    subPath: database.cnf
-    readOnly: true
-  - name: rendered
-    mountPath: /etc/heat/heat.conf
-    subPath: heat.conf
-    readOnly: true
+  - {name: kolla-k8s, mountPath: /kolla-k8s, readOnly: true}
+  - {name: rendered, mountPath: /run/kolla-k8s/rendered, readOnly: true}
+  - {name: secrets-identity-record, mountPath: /run/kolla-k8s/secrets, readOnly: true}
+  - {name: token, mountPath: /run/kolla-k8s/token, readOnly: true}
+  - {name: tmp, mountPath: /tmp}
+  - {name: rendered, mountPath: /etc/kolla-k8s/database.cnf, subPath: database.cnf, readOnly: true}
+  - {name: rendered, mountPath: /etc/heat/heat.conf, subPath: heat.conf, readOnly: true}
 volumes:
-- name: tmp
-  emptyDir: {}
+- {name: tmp, emptyDir: {}}
 - name: kolla-k8s
   projected:
     defaultMode: 292
@@ -457,10 +373,7 @@ volumes:
         name: {{ include "heat.configName" (dict "root" $ "pod" "bootstrap") }}
     - configMap:
         name: {{ include "heat.programsName" $ }}
-- name: rendered
-  emptyDir:
-    medium: Memory
-    sizeLimit: 8Mi
+- {name: rendered, emptyDir: {medium: Memory, sizeLimit: 8Mi}}
 - name: secrets-identity-record
   projected:
     defaultMode: 288
@@ -468,15 +381,12 @@ volumes:
     - secret:
         name: heat-secrets
         items:
-        - key: domain-admin-password
-          path: heat/domain-admin-password
-        - key: service-password
-          path: heat/service-password
+        - {key: domain-admin-password, path: heat/domain-admin-password}
+        - {key: service-password, path: heat/service-password}
     - secret:
         name: keystone-secrets
         items:
-        - key: admin-password
-          path: keystone/admin-password
+        - {key: admin-password, path: keystone/admin-password}
 - name: secrets-databases-messaging
   projected:
     defaultMode: 288
@@ -484,20 +394,16 @@ volumes:
     - secret:
         name: heat-secrets
         items:
-        - key: database-password
-          path: heat/database-password
-        - key: messaging-password
-          path: heat/messaging-password
+        - {key: database-password, path: heat/database-password}
+        - {key: messaging-password, path: heat/messaging-password}
     - secret:
         name: mariadb-secrets
         items:
-        - key: root-password
-          path: mariadb/root-password
+        - {key: root-password, path: mariadb/root-password}
     - secret:
         name: rabbitmq-secrets
         items:
-        - key: admin-password
-          path: rabbitmq/admin-password
+        - {key: admin-password, path: rabbitmq/admin-password}
 - name: secrets-prepare
   projected:
     defaultMode: 288
@@ -505,36 +411,30 @@ volumes:
     - secret:
         name: heat-secrets
         items:
-        - key: auth-encryption-key
-          path: heat/auth-encryption-key
-        - key: database-password
-          path: heat/database-password
-        - key: domain-admin-password
-          path: heat/domain-admin-password
-        - key: messaging-password
-          path: heat/messaging-password
-        - key: service-password
-          path: heat/service-password
+        - {key: auth-encryption-key, path: heat/auth-encryption-key}
+        - {key: database-password, path: heat/database-password}
+        - {key: domain-admin-password, path: heat/domain-admin-password}
+        - {key: messaging-password, path: heat/messaging-password}
+        - {key: service-password, path: heat/service-password}
 - name: token
   projected:
     defaultMode: 288
     sources:
-    - serviceAccountToken:
-        path: token
-        expirationSeconds: 3600
+    - {serviceAccountToken: {path: token, expirationSeconds: 3600}}
     - configMap:
         name: kube-root-ca.crt
         items:
-        - key: ca.crt
-          path: ca.crt
+        - {key: ca.crt, path: ca.crt}
     - downwardAPI:
         items:
-        - path: namespace
-          fieldRef:
-            fieldPath: metadata.namespace
+        - {path: namespace, fieldRef: {fieldPath: metadata.namespace}}
 {{- end -}}
 
 {{- define "heat.bootstrapDigest" -}}
+{{- include "heat.once" (dict "root" . "template" "heat.newBootstrapDigest" "key" "" "with" .) -}}
+{{- end -}}
+
+{{- define "heat.newBootstrapDigest" -}}
 {{- include "heat.bootstrapPod" . | sha256sum | trunc 10 -}}
 {{- end -}}
 

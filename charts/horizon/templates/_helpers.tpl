@@ -74,7 +74,7 @@ one, so that no other pod restarts when a service grows; agents and start script
 {{- end -}}
 {{- $_ := set $pod "members" $members -}}
 {{- $_ := set $pod "site" (dict "region" $root.Values.global.region "namespaces" $namespaces) -}}
-{{- toPrettyJson $pod -}}
+{{- toJson $pod -}}
 {{- end -}}
 
 {{/* How clients outside reach an exposed port, as JSON: host, nodePort, port and url; an empty map when they do not. */}}
@@ -147,19 +147,15 @@ sectionName: {{ $gateway.listener }}
 
 {{/* Name of a pod's ConfigMap: by content, so that a change makes a new one and an old pod keeps its own. */}}
 {{- define "horizon.configName" -}}
+{{- include "horizon.once" (dict "root" .root "template" "horizon.newConfigName" "key" (print .pod "/" .each) "with" .) -}}
+{{- end -}}
+
+{{- define "horizon.newConfigName" -}}
 {{- printf "horizon-%s-%s" .pod (include "horizon.podFile" . | sha256sum | trunc 10) -}}
 {{- end -}}
 
 {{/* Name of the ConfigMap of programs, by content too. */}}
-{{- define "horizon.programsName" -}}
-{{- include "horizon.once" (dict "root" . "template" "horizon.newProgramsName" "key" "" "with" .) -}}
-{{- end -}}
-
-{{- define "horizon.newProgramsName" -}}
-{{- $programs := "" -}}
-{{- range $path, $bytes := .Files.Glob "files/*.{py,sh}" -}}{{- $programs = print $programs ($bytes | toString) -}}{{- end -}}
-{{- printf "horizon-programs-%s" (sha256sum $programs | trunc 10) -}}
-{{- end -}}
+{{- define "horizon.programsName" -}}horizon-programs-2b80f89e29{{- end -}}
 
 {{/* Who may connect: pods that carry the label of this need in either namespace, and nodes. */}}
 {{- define "horizon.clients" -}}

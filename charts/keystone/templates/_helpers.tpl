@@ -74,7 +74,7 @@ one, so that no other pod restarts when a service grows; agents and start script
 {{- end -}}
 {{- $_ := set $pod "members" $members -}}
 {{- $_ := set $pod "site" (dict "region" $root.Values.global.region "namespaces" $namespaces) -}}
-{{- toPrettyJson $pod -}}
+{{- toJson $pod -}}
 {{- end -}}
 
 {{/* How clients outside reach an exposed port, as JSON: host, nodePort, port and url; an empty map when they do not. */}}
@@ -147,19 +147,15 @@ sectionName: {{ $gateway.listener }}
 
 {{/* Name of a pod's ConfigMap: by content, so that a change makes a new one and an old pod keeps its own. */}}
 {{- define "keystone.configName" -}}
+{{- include "keystone.once" (dict "root" .root "template" "keystone.newConfigName" "key" (print .pod "/" .each) "with" .) -}}
+{{- end -}}
+
+{{- define "keystone.newConfigName" -}}
 {{- printf "keystone-%s-%s" .pod (include "keystone.podFile" . | sha256sum | trunc 10) -}}
 {{- end -}}
 
 {{/* Name of the ConfigMap of programs, by content too. */}}
-{{- define "keystone.programsName" -}}
-{{- include "keystone.once" (dict "root" . "template" "keystone.newProgramsName" "key" "" "with" .) -}}
-{{- end -}}
-
-{{- define "keystone.newProgramsName" -}}
-{{- $programs := "" -}}
-{{- range $path, $bytes := .Files.Glob "files/*.{py,sh}" -}}{{- $programs = print $programs ($bytes | toString) -}}{{- end -}}
-{{- printf "keystone-programs-%s" (sha256sum $programs | trunc 10) -}}
-{{- end -}}
+{{- define "keystone.programsName" -}}keystone-programs-ed4159bbce{{- end -}}
 
 {{/* Who may connect: pods that carry the label of this need in either namespace, and nodes. */}}
 {{- define "keystone.clients" -}}
@@ -203,10 +199,10 @@ needs.kolla-k8s.io/keystone: 'true'
 {{- define "keystone.newBootstrapPod" -}}
 automountServiceAccountToken: false
 enableServiceLinks: false
-imagePullSecrets: {{- toYaml .Values.global.images.pullSecrets | nindent 2 }}
+imagePullSecrets: {{ toJson .Values.global.images.pullSecrets }}
 priorityClassName: {{ .Values.global.priorityClass | quote }}
-nodeSelector: {{- toYaml .Values.global.nodeSelector | nindent 2 }}
-tolerations: {{- toYaml .Values.global.tolerations | nindent 2 }}
+nodeSelector: {{ toJson .Values.global.nodeSelector }}
+tolerations: {{ toJson .Values.global.tolerations }}
 securityContext:
   runAsNonRoot: true
   runAsUser: 42425
@@ -227,28 +223,12 @@ initContainers:
   - /kolla-k8s/init.py
   - prepare
   env:
-  - name: POD_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.name
-  - name: POD_NAMESPACE
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.namespace
-  - name: POD_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.podIP
-  - name: NODE_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: spec.nodeName
-  - name: NODE_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.hostIP
-  - name: BOOTSTRAP_RECORD
-    value: keystone-bootstrap
+  - {name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+  - {name: POD_NAMESPACE, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}}
+  - {name: POD_IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}
+  - {name: NODE_NAME, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}
+  - {name: NODE_IP, valueFrom: {fieldRef: {fieldPath: status.hostIP}}}
+  - {name: BOOTSTRAP_RECORD, value: keystone-bootstrap}
   - name: LIMIT_MEMORY
     valueFrom:
       resourceFieldRef:
@@ -275,19 +255,11 @@ initContainers:
       drop:
       - ALL
   volumeMounts:
-  - name: kolla-k8s
-    mountPath: /kolla-k8s
-    readOnly: true
-  - name: rendered
-    mountPath: /run/kolla-k8s/rendered
-  - name: secrets-prepare
-    mountPath: /run/kolla-k8s/secrets
-    readOnly: true
-  - name: token
-    mountPath: /run/kolla-k8s/token
-    readOnly: true
-  - name: tmp
-    mountPath: /tmp
+  - {name: kolla-k8s, mountPath: /kolla-k8s, readOnly: true}
+  - {name: rendered, mountPath: /run/kolla-k8s/rendered}
+  - {name: secrets-prepare, mountPath: /run/kolla-k8s/secrets, readOnly: true}
+  - {name: token, mountPath: /run/kolla-k8s/token, readOnly: true}
+  - {name: tmp, mountPath: /tmp}
 - name: databases
   image: {{ include "keystone.image" (dict "root" $ "name" "keystone") | quote }}
   imagePullPolicy: {{ .Values.global.images.pullPolicy }}
@@ -309,35 +281,16 @@ initContainers:
       drop:
       - ALL
   volumeMounts:
-  - name: kolla-k8s
-    mountPath: /kolla-k8s
-    readOnly: true
-  - name: rendered
-    mountPath: /run/kolla-k8s/rendered
-    readOnly: true
-  - name: secrets-databases
-    mountPath: /run/kolla-k8s/secrets
-    readOnly: true
-  - name: tmp
-    mountPath: /tmp
-  - name: fernet-keys
-    mountPath: /etc/keystone/fernet-keys
-    readOnly: true
-  - name: credential-keys
-    mountPath: /etc/keystone/credential-keys
-    readOnly: true
-  - name: log
-    mountPath: /var/log/kolla
-  - name: state
-    mountPath: /var/lib/keystone
-  - name: rendered
-    mountPath: /etc/kolla-k8s/database.cnf
-    subPath: database.cnf
-    readOnly: true
-  - name: rendered
-    mountPath: /etc/keystone/keystone.conf
-    subPath: keystone.conf
-    readOnly: true
+  - {name: kolla-k8s, mountPath: /kolla-k8s, readOnly: true}
+  - {name: rendered, mountPath: /run/kolla-k8s/rendered, readOnly: true}
+  - {name: secrets-databases, mountPath: /run/kolla-k8s/secrets, readOnly: true}
+  - {name: tmp, mountPath: /tmp}
+  - {name: fernet-keys, mountPath: /etc/keystone/fernet-keys, readOnly: true}
+  - {name: credential-keys, mountPath: /etc/keystone/credential-keys, readOnly: true}
+  - {name: log, mountPath: /var/log/kolla}
+  - {name: state, mountPath: /var/lib/keystone}
+  - {name: rendered, mountPath: /etc/kolla-k8s/database.cnf, subPath: database.cnf, readOnly: true}
+  - {name: rendered, mountPath: /etc/keystone/keystone.conf, subPath: keystone.conf, readOnly: true}
 - name: steps
   image: {{ include "keystone.image" (dict "root" $ "name" "keystone") | quote }}
   imagePullPolicy: {{ .Values.global.images.pullPolicy }}
@@ -350,26 +303,11 @@ initContainers:
   - schema-contract
   - bootstrap-admin
   env:
-  - name: POD_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.name
-  - name: POD_NAMESPACE
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.namespace
-  - name: POD_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.podIP
-  - name: NODE_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: spec.nodeName
-  - name: NODE_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.hostIP
+  - {name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+  - {name: POD_NAMESPACE, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}}
+  - {name: POD_IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}
+  - {name: NODE_NAME, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}
+  - {name: NODE_IP, valueFrom: {fieldRef: {fieldPath: status.hostIP}}}
   resources:
     requests:
       cpu: 100m
@@ -384,35 +322,16 @@ initContainers:
       drop:
       - ALL
   volumeMounts:
-  - name: kolla-k8s
-    mountPath: /kolla-k8s
-    readOnly: true
-  - name: rendered
-    mountPath: /run/kolla-k8s/rendered
-    readOnly: true
-  - name: secrets-steps
-    mountPath: /run/kolla-k8s/secrets
-    readOnly: true
-  - name: tmp
-    mountPath: /tmp
-  - name: fernet-keys
-    mountPath: /etc/keystone/fernet-keys
-    readOnly: true
-  - name: credential-keys
-    mountPath: /etc/keystone/credential-keys
-    readOnly: true
-  - name: log
-    mountPath: /var/log/kolla
-  - name: state
-    mountPath: /var/lib/keystone
-  - name: rendered
-    mountPath: /etc/kolla-k8s/database.cnf
-    subPath: database.cnf
-    readOnly: true
-  - name: rendered
-    mountPath: /etc/keystone/keystone.conf
-    subPath: keystone.conf
-    readOnly: true
+  - {name: kolla-k8s, mountPath: /kolla-k8s, readOnly: true}
+  - {name: rendered, mountPath: /run/kolla-k8s/rendered, readOnly: true}
+  - {name: secrets-steps, mountPath: /run/kolla-k8s/secrets, readOnly: true}
+  - {name: tmp, mountPath: /tmp}
+  - {name: fernet-keys, mountPath: /etc/keystone/fernet-keys, readOnly: true}
+  - {name: credential-keys, mountPath: /etc/keystone/credential-keys, readOnly: true}
+  - {name: log, mountPath: /var/log/kolla}
+  - {name: state, mountPath: /var/lib/keystone}
+  - {name: rendered, mountPath: /etc/kolla-k8s/database.cnf, subPath: database.cnf, readOnly: true}
+  - {name: rendered, mountPath: /etc/keystone/keystone.conf, subPath: keystone.conf, readOnly: true}
 containers:
 - name: record-identity
   image: {{ include "keystone.image" (dict "root" $ "name" "keystone") | quote }}
@@ -423,8 +342,7 @@ containers:
   - record
   - identity
   env:
-  - name: BOOTSTRAP_RECORD
-    value: keystone-bootstrap
+  - {name: BOOTSTRAP_RECORD, value: keystone-bootstrap}
   - name: JOB_NAME
     valueFrom:
       fieldRef:
@@ -443,41 +361,19 @@ containers:
       drop:
       - ALL
   volumeMounts:
-  - name: kolla-k8s
-    mountPath: /kolla-k8s
-    readOnly: true
-  - name: rendered
-    mountPath: /run/kolla-k8s/rendered
-    readOnly: true
-  - name: secrets-record-identity
-    mountPath: /run/kolla-k8s/secrets
-    readOnly: true
-  - name: token
-    mountPath: /run/kolla-k8s/token
-    readOnly: true
-  - name: tmp
-    mountPath: /tmp
-  - name: fernet-keys
-    mountPath: /etc/keystone/fernet-keys
-    readOnly: true
-  - name: credential-keys
-    mountPath: /etc/keystone/credential-keys
-    readOnly: true
-  - name: log
-    mountPath: /var/log/kolla
-  - name: state
-    mountPath: /var/lib/keystone
-  - name: rendered
-    mountPath: /etc/kolla-k8s/database.cnf
-    subPath: database.cnf
-    readOnly: true
-  - name: rendered
-    mountPath: /etc/keystone/keystone.conf
-    subPath: keystone.conf
-    readOnly: true
+  - {name: kolla-k8s, mountPath: /kolla-k8s, readOnly: true}
+  - {name: rendered, mountPath: /run/kolla-k8s/rendered, readOnly: true}
+  - {name: secrets-record-identity, mountPath: /run/kolla-k8s/secrets, readOnly: true}
+  - {name: token, mountPath: /run/kolla-k8s/token, readOnly: true}
+  - {name: tmp, mountPath: /tmp}
+  - {name: fernet-keys, mountPath: /etc/keystone/fernet-keys, readOnly: true}
+  - {name: credential-keys, mountPath: /etc/keystone/credential-keys, readOnly: true}
+  - {name: log, mountPath: /var/log/kolla}
+  - {name: state, mountPath: /var/lib/keystone}
+  - {name: rendered, mountPath: /etc/kolla-k8s/database.cnf, subPath: database.cnf, readOnly: true}
+  - {name: rendered, mountPath: /etc/keystone/keystone.conf, subPath: keystone.conf, readOnly: true}
 volumes:
-- name: tmp
-  emptyDir: {}
+- {name: tmp, emptyDir: {}}
 - name: kolla-k8s
   projected:
     defaultMode: 292
@@ -486,10 +382,7 @@ volumes:
         name: {{ include "keystone.configName" (dict "root" $ "pod" "bootstrap") }}
     - configMap:
         name: {{ include "keystone.programsName" $ }}
-- name: rendered
-  emptyDir:
-    medium: Memory
-    sizeLimit: 8Mi
+- {name: rendered, emptyDir: {medium: Memory, sizeLimit: 8Mi}}
 - name: secrets-record-identity
   projected:
     defaultMode: 288
@@ -497,10 +390,8 @@ volumes:
     - secret:
         name: keystone-secrets
         items:
-        - key: admin-password
-          path: keystone/admin-password
-        - key: gate-password
-          path: keystone/gate-password
+        - {key: admin-password, path: keystone/admin-password}
+        - {key: gate-password, path: keystone/gate-password}
 - name: secrets-databases
   projected:
     defaultMode: 288
@@ -508,13 +399,11 @@ volumes:
     - secret:
         name: keystone-secrets
         items:
-        - key: database-password
-          path: keystone/database-password
+        - {key: database-password, path: keystone/database-password}
     - secret:
         name: mariadb-secrets
         items:
-        - key: root-password
-          path: mariadb/root-password
+        - {key: root-password, path: mariadb/root-password}
 - name: secrets-steps
   projected:
     defaultMode: 288
@@ -522,8 +411,7 @@ volumes:
     - secret:
         name: keystone-secrets
         items:
-        - key: admin-password
-          path: keystone/admin-password
+        - {key: admin-password, path: keystone/admin-password}
 - name: secrets-prepare
   projected:
     defaultMode: 288
@@ -531,40 +419,30 @@ volumes:
     - secret:
         name: keystone-secrets
         items:
-        - key: database-password
-          path: keystone/database-password
+        - {key: database-password, path: keystone/database-password}
 - name: token
   projected:
     defaultMode: 288
     sources:
-    - serviceAccountToken:
-        path: token
-        expirationSeconds: 3600
+    - {serviceAccountToken: {path: token, expirationSeconds: 3600}}
     - configMap:
         name: kube-root-ca.crt
         items:
-        - key: ca.crt
-          path: ca.crt
+        - {key: ca.crt, path: ca.crt}
     - downwardAPI:
         items:
-        - path: namespace
-          fieldRef:
-            fieldPath: metadata.namespace
-- name: fernet-keys
-  secret:
-    secretName: keystone-fernet-keys
-    defaultMode: 288
-- name: credential-keys
-  secret:
-    secretName: keystone-credential-keys
-    defaultMode: 288
-- name: log
-  emptyDir: {}
-- name: state
-  emptyDir: {}
+        - {path: namespace, fieldRef: {fieldPath: metadata.namespace}}
+- {name: fernet-keys, secret: {secretName: keystone-fernet-keys, defaultMode: 288}}
+- {name: credential-keys, secret: {secretName: keystone-credential-keys, defaultMode: 288}}
+- {name: log, emptyDir: {}}
+- {name: state, emptyDir: {}}
 {{- end -}}
 
 {{- define "keystone.bootstrapDigest" -}}
+{{- include "keystone.once" (dict "root" . "template" "keystone.newBootstrapDigest" "key" "" "with" .) -}}
+{{- end -}}
+
+{{- define "keystone.newBootstrapDigest" -}}
 {{- include "keystone.bootstrapPod" . | sha256sum | trunc 10 -}}
 {{- end -}}
 

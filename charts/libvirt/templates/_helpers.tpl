@@ -70,7 +70,7 @@ one, so that no other pod restarts when a service grows; agents and start script
 {{- end -}}
 {{- $_ := set $pod "members" $members -}}
 {{- $_ := set $pod "site" (dict "region" $root.Values.global.region "namespaces" $namespaces) -}}
-{{- toPrettyJson $pod -}}
+{{- toJson $pod -}}
 {{- end -}}
 
 {{/* How clients outside reach an exposed port, as JSON: host, nodePort, port and url; an empty map when they do not. */}}
@@ -95,19 +95,15 @@ one, so that no other pod restarts when a service grows; agents and start script
 
 {{/* Name of a pod's ConfigMap: by content, so that a change makes a new one and an old pod keeps its own. */}}
 {{- define "libvirt.configName" -}}
+{{- include "libvirt.once" (dict "root" .root "template" "libvirt.newConfigName" "key" (print .pod "/" .each) "with" .) -}}
+{{- end -}}
+
+{{- define "libvirt.newConfigName" -}}
 {{- printf "libvirt-%s-%s" .pod (include "libvirt.podFile" . | sha256sum | trunc 10) -}}
 {{- end -}}
 
 {{/* Name of the ConfigMap of programs, by content too. */}}
-{{- define "libvirt.programsName" -}}
-{{- include "libvirt.once" (dict "root" . "template" "libvirt.newProgramsName" "key" "" "with" .) -}}
-{{- end -}}
-
-{{- define "libvirt.newProgramsName" -}}
-{{- $programs := "" -}}
-{{- range $path, $bytes := .Files.Glob "files/*.{py,sh}" -}}{{- $programs = print $programs ($bytes | toString) -}}{{- end -}}
-{{- printf "libvirt-programs-%s" (sha256sum $programs | trunc 10) -}}
-{{- end -}}
+{{- define "libvirt.programsName" -}}libvirt-programs-4d5815dd2b{{- end -}}
 
 {{/* Who may connect: pods that carry the label of this need in either namespace, and nodes. */}}
 {{- define "libvirt.clients" -}}

@@ -74,7 +74,7 @@ one, so that no other pod restarts when a service grows; agents and start script
 {{- end -}}
 {{- $_ := set $pod "members" $members -}}
 {{- $_ := set $pod "site" (dict "region" $root.Values.global.region "namespaces" $namespaces) -}}
-{{- toPrettyJson $pod -}}
+{{- toJson $pod -}}
 {{- end -}}
 
 {{/* How clients outside reach an exposed port, as JSON: host, nodePort, port and url; an empty map when they do not. */}}
@@ -99,19 +99,15 @@ one, so that no other pod restarts when a service grows; agents and start script
 
 {{/* Name of a pod's ConfigMap: by content, so that a change makes a new one and an old pod keeps its own. */}}
 {{- define "neutron-dhcp.configName" -}}
+{{- include "neutron-dhcp.once" (dict "root" .root "template" "neutron-dhcp.newConfigName" "key" (print .pod "/" .each) "with" .) -}}
+{{- end -}}
+
+{{- define "neutron-dhcp.newConfigName" -}}
 {{- printf "neutron-dhcp-%s-%s" .pod (include "neutron-dhcp.podFile" . | sha256sum | trunc 10) -}}
 {{- end -}}
 
 {{/* Name of the ConfigMap of programs, by content too. */}}
-{{- define "neutron-dhcp.programsName" -}}
-{{- include "neutron-dhcp.once" (dict "root" . "template" "neutron-dhcp.newProgramsName" "key" "" "with" .) -}}
-{{- end -}}
-
-{{- define "neutron-dhcp.newProgramsName" -}}
-{{- $programs := "" -}}
-{{- range $path, $bytes := .Files.Glob "files/*.{py,sh}" -}}{{- $programs = print $programs ($bytes | toString) -}}{{- end -}}
-{{- printf "neutron-dhcp-programs-%s" (sha256sum $programs | trunc 10) -}}
-{{- end -}}
+{{- define "neutron-dhcp.programsName" -}}neutron-dhcp-programs-438f1fd43c{{- end -}}
 
 {{/* Who may connect: pods that carry the label of this need in either namespace, and nodes. */}}
 {{- define "neutron-dhcp.clients" -}}

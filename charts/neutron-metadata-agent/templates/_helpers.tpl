@@ -74,7 +74,7 @@ one, so that no other pod restarts when a service grows; agents and start script
 {{- end -}}
 {{- $_ := set $pod "members" $members -}}
 {{- $_ := set $pod "site" (dict "region" $root.Values.global.region "namespaces" $namespaces) -}}
-{{- toPrettyJson $pod -}}
+{{- toJson $pod -}}
 {{- end -}}
 
 {{/* How clients outside reach an exposed port, as JSON: host, nodePort, port and url; an empty map when they do not. */}}
@@ -99,19 +99,15 @@ one, so that no other pod restarts when a service grows; agents and start script
 
 {{/* Name of a pod's ConfigMap: by content, so that a change makes a new one and an old pod keeps its own. */}}
 {{- define "neutron-metadata-agent.configName" -}}
+{{- include "neutron-metadata-agent.once" (dict "root" .root "template" "neutron-metadata-agent.newConfigName" "key" (print .pod "/" .each) "with" .) -}}
+{{- end -}}
+
+{{- define "neutron-metadata-agent.newConfigName" -}}
 {{- printf "neutron-metadata-agent-%s-%s" .pod (include "neutron-metadata-agent.podFile" . | sha256sum | trunc 10) -}}
 {{- end -}}
 
 {{/* Name of the ConfigMap of programs, by content too. */}}
-{{- define "neutron-metadata-agent.programsName" -}}
-{{- include "neutron-metadata-agent.once" (dict "root" . "template" "neutron-metadata-agent.newProgramsName" "key" "" "with" .) -}}
-{{- end -}}
-
-{{- define "neutron-metadata-agent.newProgramsName" -}}
-{{- $programs := "" -}}
-{{- range $path, $bytes := .Files.Glob "files/*.{py,sh}" -}}{{- $programs = print $programs ($bytes | toString) -}}{{- end -}}
-{{- printf "neutron-metadata-agent-programs-%s" (sha256sum $programs | trunc 10) -}}
-{{- end -}}
+{{- define "neutron-metadata-agent.programsName" -}}neutron-metadata-agent-programs-2b80f89e29{{- end -}}
 
 {{/* Who may connect: pods that carry the label of this need in either namespace, and nodes. */}}
 {{- define "neutron-metadata-agent.clients" -}}

@@ -74,7 +74,7 @@ one, so that no other pod restarts when a service grows; agents and start script
 {{- end -}}
 {{- $_ := set $pod "members" $members -}}
 {{- $_ := set $pod "site" (dict "region" $root.Values.global.region "namespaces" $namespaces) -}}
-{{- toPrettyJson $pod -}}
+{{- toJson $pod -}}
 {{- end -}}
 
 {{/* How clients outside reach an exposed port, as JSON: host, nodePort, port and url; an empty map when they do not. */}}
@@ -99,19 +99,15 @@ one, so that no other pod restarts when a service grows; agents and start script
 
 {{/* Name of a pod's ConfigMap: by content, so that a change makes a new one and an old pod keeps its own. */}}
 {{- define "neutron-metadata.configName" -}}
+{{- include "neutron-metadata.once" (dict "root" .root "template" "neutron-metadata.newConfigName" "key" (print .pod "/" .each) "with" .) -}}
+{{- end -}}
+
+{{- define "neutron-metadata.newConfigName" -}}
 {{- printf "neutron-metadata-%s-%s" .pod (include "neutron-metadata.podFile" . | sha256sum | trunc 10) -}}
 {{- end -}}
 
 {{/* Name of the ConfigMap of programs, by content too. */}}
-{{- define "neutron-metadata.programsName" -}}
-{{- include "neutron-metadata.once" (dict "root" . "template" "neutron-metadata.newProgramsName" "key" "" "with" .) -}}
-{{- end -}}
-
-{{- define "neutron-metadata.newProgramsName" -}}
-{{- $programs := "" -}}
-{{- range $path, $bytes := .Files.Glob "files/*.{py,sh}" -}}{{- $programs = print $programs ($bytes | toString) -}}{{- end -}}
-{{- printf "neutron-metadata-programs-%s" (sha256sum $programs | trunc 10) -}}
-{{- end -}}
+{{- define "neutron-metadata.programsName" -}}neutron-metadata-programs-3fa5ef92a5{{- end -}}
 
 {{/* Who may connect: pods that carry the label of this need in either namespace, and nodes. */}}
 {{- define "neutron-metadata.clients" -}}

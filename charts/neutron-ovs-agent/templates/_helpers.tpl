@@ -77,7 +77,7 @@ one, so that no other pod restarts when a service grows; agents and start script
 {{- end -}}
 {{- $_ := set $pod "members" $members -}}
 {{- $_ := set $pod "site" (dict "region" $root.Values.global.region "namespaces" $namespaces) -}}
-{{- toPrettyJson $pod -}}
+{{- toJson $pod -}}
 {{- end -}}
 
 {{/* How clients outside reach an exposed port, as JSON: host, nodePort, port and url; an empty map when they do not. */}}
@@ -102,19 +102,15 @@ one, so that no other pod restarts when a service grows; agents and start script
 
 {{/* Name of a pod's ConfigMap: by content, so that a change makes a new one and an old pod keeps its own. */}}
 {{- define "neutron-ovs-agent.configName" -}}
+{{- include "neutron-ovs-agent.once" (dict "root" .root "template" "neutron-ovs-agent.newConfigName" "key" (print .pod "/" .each) "with" .) -}}
+{{- end -}}
+
+{{- define "neutron-ovs-agent.newConfigName" -}}
 {{- printf "neutron-ovs-agent-%s-%s" .pod (include "neutron-ovs-agent.podFile" . | sha256sum | trunc 10) -}}
 {{- end -}}
 
 {{/* Name of the ConfigMap of programs, by content too. */}}
-{{- define "neutron-ovs-agent.programsName" -}}
-{{- include "neutron-ovs-agent.once" (dict "root" . "template" "neutron-ovs-agent.newProgramsName" "key" "" "with" .) -}}
-{{- end -}}
-
-{{- define "neutron-ovs-agent.newProgramsName" -}}
-{{- $programs := "" -}}
-{{- range $path, $bytes := .Files.Glob "files/*.{py,sh}" -}}{{- $programs = print $programs ($bytes | toString) -}}{{- end -}}
-{{- printf "neutron-ovs-agent-programs-%s" (sha256sum $programs | trunc 10) -}}
-{{- end -}}
+{{- define "neutron-ovs-agent.programsName" -}}neutron-ovs-agent-programs-2b80f89e29{{- end -}}
 
 {{/* Who may connect: pods that carry the label of this need in either namespace, and nodes. */}}
 {{- define "neutron-ovs-agent.clients" -}}

@@ -85,7 +85,7 @@ one, so that no other pod restarts when a service grows; agents and start script
 {{- end -}}
 {{- $_ := set $pod "members" $members -}}
 {{- $_ := set $pod "site" (dict "region" $root.Values.global.region "namespaces" $namespaces) -}}
-{{- toPrettyJson $pod -}}
+{{- toJson $pod -}}
 {{- end -}}
 
 {{/* How clients outside reach an exposed port, as JSON: host, nodePort, port and url; an empty map when they do not. */}}
@@ -158,19 +158,15 @@ sectionName: {{ $gateway.listener }}
 
 {{/* Name of a pod's ConfigMap: by content, so that a change makes a new one and an old pod keeps its own. */}}
 {{- define "neutron.configName" -}}
+{{- include "neutron.once" (dict "root" .root "template" "neutron.newConfigName" "key" (print .pod "/" .each) "with" .) -}}
+{{- end -}}
+
+{{- define "neutron.newConfigName" -}}
 {{- printf "neutron-%s-%s" .pod (include "neutron.podFile" . | sha256sum | trunc 10) -}}
 {{- end -}}
 
 {{/* Name of the ConfigMap of programs, by content too. */}}
-{{- define "neutron.programsName" -}}
-{{- include "neutron.once" (dict "root" . "template" "neutron.newProgramsName" "key" "" "with" .) -}}
-{{- end -}}
-
-{{- define "neutron.newProgramsName" -}}
-{{- $programs := "" -}}
-{{- range $path, $bytes := .Files.Glob "files/*.{py,sh}" -}}{{- $programs = print $programs ($bytes | toString) -}}{{- end -}}
-{{- printf "neutron-programs-%s" (sha256sum $programs | trunc 10) -}}
-{{- end -}}
+{{- define "neutron.programsName" -}}neutron-programs-ef480aae7f{{- end -}}
 
 {{/* Who may connect: pods that carry the label of this need in either namespace, and nodes. */}}
 {{- define "neutron.clients" -}}
@@ -219,10 +215,10 @@ needs.kolla-k8s.io/neutron: 'true'
 {{- define "neutron.newBootstrapPod" -}}
 automountServiceAccountToken: false
 enableServiceLinks: false
-imagePullSecrets: {{- toYaml .Values.global.images.pullSecrets | nindent 2 }}
+imagePullSecrets: {{ toJson .Values.global.images.pullSecrets }}
 priorityClassName: {{ .Values.global.priorityClass | quote }}
-nodeSelector: {{- toYaml .Values.global.nodeSelector | nindent 2 }}
-tolerations: {{- toYaml .Values.global.tolerations | nindent 2 }}
+nodeSelector: {{ toJson .Values.global.nodeSelector }}
+tolerations: {{ toJson .Values.global.tolerations }}
 securityContext:
   runAsNonRoot: true
   runAsUser: 42435
@@ -243,28 +239,12 @@ initContainers:
   - /kolla-k8s/init.py
   - prepare
   env:
-  - name: POD_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.name
-  - name: POD_NAMESPACE
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.namespace
-  - name: POD_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.podIP
-  - name: NODE_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: spec.nodeName
-  - name: NODE_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.hostIP
-  - name: BOOTSTRAP_RECORD
-    value: neutron-bootstrap
+  - {name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+  - {name: POD_NAMESPACE, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}}
+  - {name: POD_IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}
+  - {name: NODE_NAME, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}
+  - {name: NODE_IP, valueFrom: {fieldRef: {fieldPath: status.hostIP}}}
+  - {name: BOOTSTRAP_RECORD, value: neutron-bootstrap}
   - name: LIMIT_MEMORY
     valueFrom:
       resourceFieldRef:
@@ -291,19 +271,11 @@ initContainers:
       drop:
       - ALL
   volumeMounts:
-  - name: kolla-k8s
-    mountPath: /kolla-k8s
-    readOnly: true
-  - name: rendered
-    mountPath: /run/kolla-k8s/rendered
-  - name: secrets-prepare
-    mountPath: /run/kolla-k8s/secrets
-    readOnly: true
-  - name: token
-    mountPath: /run/kolla-k8s/token
-    readOnly: true
-  - name: tmp
-    mountPath: /tmp
+  - {name: kolla-k8s, mountPath: /kolla-k8s, readOnly: true}
+  - {name: rendered, mountPath: /run/kolla-k8s/rendered}
+  - {name: secrets-prepare, mountPath: /run/kolla-k8s/secrets, readOnly: true}
+  - {name: token, mountPath: /run/kolla-k8s/token, readOnly: true}
+  - {name: tmp, mountPath: /tmp}
 - name: databases-messaging
   image: {{ include "neutron.image" (dict "root" $ "name" "neutron-server") | quote }}
   imagePullPolicy: {{ .Values.global.images.pullPolicy }}
@@ -326,27 +298,13 @@ initContainers:
       drop:
       - ALL
   volumeMounts:
-  - name: kolla-k8s
-    mountPath: /kolla-k8s
-    readOnly: true
-  - name: rendered
-    mountPath: /run/kolla-k8s/rendered
-    readOnly: true
-  - name: secrets-databases-messaging
-    mountPath: /run/kolla-k8s/secrets
-    readOnly: true
-  - name: tmp
-    mountPath: /tmp
-  - name: state
-    mountPath: /var/lib/neutron
-  - name: rendered
-    mountPath: /etc/kolla-k8s/database.cnf
-    subPath: database.cnf
-    readOnly: true
-  - name: rendered
-    mountPath: /etc/neutron/neutron.conf
-    subPath: neutron.conf
-    readOnly: true
+  - {name: kolla-k8s, mountPath: /kolla-k8s, readOnly: true}
+  - {name: rendered, mountPath: /run/kolla-k8s/rendered, readOnly: true}
+  - {name: secrets-databases-messaging, mountPath: /run/kolla-k8s/secrets, readOnly: true}
+  - {name: tmp, mountPath: /tmp}
+  - {name: state, mountPath: /var/lib/neutron}
+  - {name: rendered, mountPath: /etc/kolla-k8s/database.cnf, subPath: database.cnf, readOnly: true}
+  - {name: rendered, mountPath: /etc/neutron/neutron.conf, subPath: neutron.conf, readOnly: true}
 - name: steps
   image: {{ include "neutron.image" (dict "root" $ "name" "neutron-server") | quote }}
   imagePullPolicy: {{ .Values.global.images.pullPolicy }}
@@ -357,26 +315,11 @@ initContainers:
   - schema-expand
   - schema-contract
   env:
-  - name: POD_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.name
-  - name: POD_NAMESPACE
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.namespace
-  - name: POD_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.podIP
-  - name: NODE_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: spec.nodeName
-  - name: NODE_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.hostIP
+  - {name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+  - {name: POD_NAMESPACE, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}}
+  - {name: POD_IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}
+  - {name: NODE_NAME, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}
+  - {name: NODE_IP, valueFrom: {fieldRef: {fieldPath: status.hostIP}}}
   resources:
     requests:
       cpu: 100m
@@ -391,24 +334,12 @@ initContainers:
       drop:
       - ALL
   volumeMounts:
-  - name: kolla-k8s
-    mountPath: /kolla-k8s
-    readOnly: true
-  - name: rendered
-    mountPath: /run/kolla-k8s/rendered
-    readOnly: true
-  - name: tmp
-    mountPath: /tmp
-  - name: state
-    mountPath: /var/lib/neutron
-  - name: rendered
-    mountPath: /etc/kolla-k8s/database.cnf
-    subPath: database.cnf
-    readOnly: true
-  - name: rendered
-    mountPath: /etc/neutron/neutron.conf
-    subPath: neutron.conf
-    readOnly: true
+  - {name: kolla-k8s, mountPath: /kolla-k8s, readOnly: true}
+  - {name: rendered, mountPath: /run/kolla-k8s/rendered, readOnly: true}
+  - {name: tmp, mountPath: /tmp}
+  - {name: state, mountPath: /var/lib/neutron}
+  - {name: rendered, mountPath: /etc/kolla-k8s/database.cnf, subPath: database.cnf, readOnly: true}
+  - {name: rendered, mountPath: /etc/neutron/neutron.conf, subPath: neutron.conf, readOnly: true}
 containers:
 - name: identity-record
   image: {{ include "neutron.image" (dict "root" $ "name" "neutron-server") | quote }}
@@ -419,8 +350,7 @@ containers:
   - identity
   - record
   env:
-  - name: BOOTSTRAP_RECORD
-    value: neutron-bootstrap
+  - {name: BOOTSTRAP_RECORD, value: neutron-bootstrap}
   - name: JOB_NAME
     valueFrom:
       fieldRef:
@@ -439,33 +369,16 @@ containers:
       drop:
       - ALL
   volumeMounts:
-  - name: kolla-k8s
-    mountPath: /kolla-k8s
-    readOnly: true
-  - name: rendered
-    mountPath: /run/kolla-k8s/rendered
-    readOnly: true
-  - name: secrets-identity-record
-    mountPath: /run/kolla-k8s/secrets
-    readOnly: true
-  - name: token
-    mountPath: /run/kolla-k8s/token
-    readOnly: true
-  - name: tmp
-    mountPath: /tmp
-  - name: state
-    mountPath: /var/lib/neutron
-  - name: rendered
-    mountPath: /etc/kolla-k8s/database.cnf
-    subPath: database.cnf
-    readOnly: true
-  - name: rendered
-    mountPath: /etc/neutron/neutron.conf
-    subPath: neutron.conf
-    readOnly: true
+  - {name: kolla-k8s, mountPath: /kolla-k8s, readOnly: true}
+  - {name: rendered, mountPath: /run/kolla-k8s/rendered, readOnly: true}
+  - {name: secrets-identity-record, mountPath: /run/kolla-k8s/secrets, readOnly: true}
+  - {name: token, mountPath: /run/kolla-k8s/token, readOnly: true}
+  - {name: tmp, mountPath: /tmp}
+  - {name: state, mountPath: /var/lib/neutron}
+  - {name: rendered, mountPath: /etc/kolla-k8s/database.cnf, subPath: database.cnf, readOnly: true}
+  - {name: rendered, mountPath: /etc/neutron/neutron.conf, subPath: neutron.conf, readOnly: true}
 volumes:
-- name: tmp
-  emptyDir: {}
+- {name: tmp, emptyDir: {}}
 - name: kolla-k8s
   projected:
     defaultMode: 292
@@ -474,10 +387,7 @@ volumes:
         name: {{ include "neutron.configName" (dict "root" $ "pod" "bootstrap") }}
     - configMap:
         name: {{ include "neutron.programsName" $ }}
-- name: rendered
-  emptyDir:
-    medium: Memory
-    sizeLimit: 8Mi
+- {name: rendered, emptyDir: {medium: Memory, sizeLimit: 8Mi}}
 - name: secrets-identity-record
   projected:
     defaultMode: 288
@@ -485,13 +395,11 @@ volumes:
     - secret:
         name: keystone-secrets
         items:
-        - key: admin-password
-          path: keystone/admin-password
+        - {key: admin-password, path: keystone/admin-password}
     - secret:
         name: neutron-secrets
         items:
-        - key: service-password
-          path: neutron/service-password
+        - {key: service-password, path: neutron/service-password}
 - name: secrets-databases-messaging
   projected:
     defaultMode: 288
@@ -499,22 +407,17 @@ volumes:
     - secret:
         name: mariadb-secrets
         items:
-        - key: root-password
-          path: mariadb/root-password
+        - {key: root-password, path: mariadb/root-password}
     - secret:
         name: neutron-secrets
         items:
-        - key: database-password
-          path: neutron/database-password
-        - key: neutron-agent-messaging-password
-          path: neutron/neutron-agent-messaging-password
-        - key: neutron-messaging-password
-          path: neutron/neutron-messaging-password
+        - {key: database-password, path: neutron/database-password}
+        - {key: neutron-agent-messaging-password, path: neutron/neutron-agent-messaging-password}
+        - {key: neutron-messaging-password, path: neutron/neutron-messaging-password}
     - secret:
         name: rabbitmq-secrets
         items:
-        - key: admin-password
-          path: rabbitmq/admin-password
+        - {key: admin-password, path: rabbitmq/admin-password}
 - name: secrets-prepare
   projected:
     defaultMode: 288
@@ -522,34 +425,29 @@ volumes:
     - secret:
         name: neutron-secrets
         items:
-        - key: database-password
-          path: neutron/database-password
-        - key: neutron-messaging-password
-          path: neutron/neutron-messaging-password
-        - key: service-password
-          path: neutron/service-password
+        - {key: database-password, path: neutron/database-password}
+        - {key: neutron-messaging-password, path: neutron/neutron-messaging-password}
+        - {key: service-password, path: neutron/service-password}
 - name: token
   projected:
     defaultMode: 288
     sources:
-    - serviceAccountToken:
-        path: token
-        expirationSeconds: 3600
+    - {serviceAccountToken: {path: token, expirationSeconds: 3600}}
     - configMap:
         name: kube-root-ca.crt
         items:
-        - key: ca.crt
-          path: ca.crt
+        - {key: ca.crt, path: ca.crt}
     - downwardAPI:
         items:
-        - path: namespace
-          fieldRef:
-            fieldPath: metadata.namespace
-- name: state
-  emptyDir: {}
+        - {path: namespace, fieldRef: {fieldPath: metadata.namespace}}
+- {name: state, emptyDir: {}}
 {{- end -}}
 
 {{- define "neutron.bootstrapDigest" -}}
+{{- include "neutron.once" (dict "root" . "template" "neutron.newBootstrapDigest" "key" "" "with" .) -}}
+{{- end -}}
+
+{{- define "neutron.newBootstrapDigest" -}}
 {{- include "neutron.bootstrapPod" . | sha256sum | trunc 10 -}}
 {{- end -}}
 

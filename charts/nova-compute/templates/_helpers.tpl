@@ -85,7 +85,7 @@ one, so that no other pod restarts when a service grows; agents and start script
 {{- end -}}
 {{- $_ := set $pod "members" $members -}}
 {{- $_ := set $pod "site" (dict "region" $root.Values.global.region "namespaces" $namespaces) -}}
-{{- toPrettyJson $pod -}}
+{{- toJson $pod -}}
 {{- end -}}
 
 {{/* How clients outside reach an exposed port, as JSON: host, nodePort, port and url; an empty map when they do not. */}}
@@ -110,19 +110,15 @@ one, so that no other pod restarts when a service grows; agents and start script
 
 {{/* Name of a pod's ConfigMap: by content, so that a change makes a new one and an old pod keeps its own. */}}
 {{- define "nova-compute.configName" -}}
+{{- include "nova-compute.once" (dict "root" .root "template" "nova-compute.newConfigName" "key" (print .pod "/" .each) "with" .) -}}
+{{- end -}}
+
+{{- define "nova-compute.newConfigName" -}}
 {{- printf "nova-compute-%s-%s" .pod (include "nova-compute.podFile" . | sha256sum | trunc 10) -}}
 {{- end -}}
 
 {{/* Name of the ConfigMap of programs, by content too. */}}
-{{- define "nova-compute.programsName" -}}
-{{- include "nova-compute.once" (dict "root" . "template" "nova-compute.newProgramsName" "key" "" "with" .) -}}
-{{- end -}}
-
-{{- define "nova-compute.newProgramsName" -}}
-{{- $programs := "" -}}
-{{- range $path, $bytes := .Files.Glob "files/*.{py,sh}" -}}{{- $programs = print $programs ($bytes | toString) -}}{{- end -}}
-{{- printf "nova-compute-programs-%s" (sha256sum $programs | trunc 10) -}}
-{{- end -}}
+{{- define "nova-compute.programsName" -}}nova-compute-programs-2b80f89e29{{- end -}}
 
 {{/* Who may connect: pods that carry the label of this need in either namespace, and nodes. */}}
 {{- define "nova-compute.clients" -}}

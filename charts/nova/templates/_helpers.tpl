@@ -74,7 +74,7 @@ one, so that no other pod restarts when a service grows; agents and start script
 {{- end -}}
 {{- $_ := set $pod "members" $members -}}
 {{- $_ := set $pod "site" (dict "region" $root.Values.global.region "namespaces" $namespaces) -}}
-{{- toPrettyJson $pod -}}
+{{- toJson $pod -}}
 {{- end -}}
 
 {{/* How clients outside reach an exposed port, as JSON: host, nodePort, port and url; an empty map when they do not. */}}
@@ -147,19 +147,15 @@ sectionName: {{ $gateway.listener }}
 
 {{/* Name of a pod's ConfigMap: by content, so that a change makes a new one and an old pod keeps its own. */}}
 {{- define "nova.configName" -}}
+{{- include "nova.once" (dict "root" .root "template" "nova.newConfigName" "key" (print .pod "/" .each) "with" .) -}}
+{{- end -}}
+
+{{- define "nova.newConfigName" -}}
 {{- printf "nova-%s-%s" .pod (include "nova.podFile" . | sha256sum | trunc 10) -}}
 {{- end -}}
 
 {{/* Name of the ConfigMap of programs, by content too. */}}
-{{- define "nova.programsName" -}}
-{{- include "nova.once" (dict "root" . "template" "nova.newProgramsName" "key" "" "with" .) -}}
-{{- end -}}
-
-{{- define "nova.newProgramsName" -}}
-{{- $programs := "" -}}
-{{- range $path, $bytes := .Files.Glob "files/*.{py,sh}" -}}{{- $programs = print $programs ($bytes | toString) -}}{{- end -}}
-{{- printf "nova-programs-%s" (sha256sum $programs | trunc 10) -}}
-{{- end -}}
+{{- define "nova.programsName" -}}nova-programs-ef480aae7f{{- end -}}
 
 {{/* Who may connect: pods that carry the label of this need in either namespace, and nodes. */}}
 {{- define "nova.clients" -}}
@@ -218,10 +214,10 @@ needs.kolla-k8s.io/nova: 'true'
 {{- define "nova.newBootstrapPod" -}}
 automountServiceAccountToken: false
 enableServiceLinks: false
-imagePullSecrets: {{- toYaml .Values.global.images.pullSecrets | nindent 2 }}
+imagePullSecrets: {{ toJson .Values.global.images.pullSecrets }}
 priorityClassName: {{ .Values.global.priorityClass | quote }}
-nodeSelector: {{- toYaml .Values.global.nodeSelector | nindent 2 }}
-tolerations: {{- toYaml .Values.global.tolerations | nindent 2 }}
+nodeSelector: {{ toJson .Values.global.nodeSelector }}
+tolerations: {{ toJson .Values.global.tolerations }}
 securityContext:
   runAsNonRoot: true
   runAsUser: 42436
@@ -242,28 +238,12 @@ initContainers:
   - /kolla-k8s/init.py
   - prepare
   env:
-  - name: POD_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.name
-  - name: POD_NAMESPACE
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.namespace
-  - name: POD_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.podIP
-  - name: NODE_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: spec.nodeName
-  - name: NODE_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.hostIP
-  - name: BOOTSTRAP_RECORD
-    value: nova-bootstrap
+  - {name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+  - {name: POD_NAMESPACE, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}}
+  - {name: POD_IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}
+  - {name: NODE_NAME, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}
+  - {name: NODE_IP, valueFrom: {fieldRef: {fieldPath: status.hostIP}}}
+  - {name: BOOTSTRAP_RECORD, value: nova-bootstrap}
   - name: LIMIT_MEMORY
     valueFrom:
       resourceFieldRef:
@@ -290,19 +270,11 @@ initContainers:
       drop:
       - ALL
   volumeMounts:
-  - name: kolla-k8s
-    mountPath: /kolla-k8s
-    readOnly: true
-  - name: rendered
-    mountPath: /run/kolla-k8s/rendered
-  - name: secrets-prepare
-    mountPath: /run/kolla-k8s/secrets
-    readOnly: true
-  - name: token
-    mountPath: /run/kolla-k8s/token
-    readOnly: true
-  - name: tmp
-    mountPath: /tmp
+  - {name: kolla-k8s, mountPath: /kolla-k8s, readOnly: true}
+  - {name: rendered, mountPath: /run/kolla-k8s/rendered}
+  - {name: secrets-prepare, mountPath: /run/kolla-k8s/secrets, readOnly: true}
+  - {name: token, mountPath: /run/kolla-k8s/token, readOnly: true}
+  - {name: tmp, mountPath: /tmp}
 - name: databases-messaging
   image: {{ include "nova.image" (dict "root" $ "name" "nova-api") | quote }}
   imagePullPolicy: {{ .Values.global.images.pullPolicy }}
@@ -325,31 +297,14 @@ initContainers:
       drop:
       - ALL
   volumeMounts:
-  - name: kolla-k8s
-    mountPath: /kolla-k8s
-    readOnly: true
-  - name: rendered
-    mountPath: /run/kolla-k8s/rendered
-    readOnly: true
-  - name: secrets-databases-messaging
-    mountPath: /run/kolla-k8s/secrets
-    readOnly: true
-  - name: tmp
-    mountPath: /tmp
-  - name: state
-    mountPath: /var/lib/nova
-  - name: rendered
-    mountPath: /etc/kolla-k8s/database.cnf
-    subPath: database.cnf
-    readOnly: true
-  - name: rendered
-    mountPath: /etc/nova/nova-cell.conf
-    subPath: nova-cell.conf
-    readOnly: true
-  - name: rendered
-    mountPath: /etc/nova/nova.conf
-    subPath: nova.conf
-    readOnly: true
+  - {name: kolla-k8s, mountPath: /kolla-k8s, readOnly: true}
+  - {name: rendered, mountPath: /run/kolla-k8s/rendered, readOnly: true}
+  - {name: secrets-databases-messaging, mountPath: /run/kolla-k8s/secrets, readOnly: true}
+  - {name: tmp, mountPath: /tmp}
+  - {name: state, mountPath: /var/lib/nova}
+  - {name: rendered, mountPath: /etc/kolla-k8s/database.cnf, subPath: database.cnf, readOnly: true}
+  - {name: rendered, mountPath: /etc/nova/nova-cell.conf, subPath: nova-cell.conf, readOnly: true}
+  - {name: rendered, mountPath: /etc/nova/nova.conf, subPath: nova.conf, readOnly: true}
 - name: steps
   image: {{ include "nova.image" (dict "root" $ "name" "nova-api") | quote }}
   imagePullPolicy: {{ .Values.global.images.pullPolicy }}
@@ -363,26 +318,11 @@ initContainers:
   - sync-cell1
   - map-cell1
   env:
-  - name: POD_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.name
-  - name: POD_NAMESPACE
-    valueFrom:
-      fieldRef:
-        fieldPath: metadata.namespace
-  - name: POD_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.podIP
-  - name: NODE_NAME
-    valueFrom:
-      fieldRef:
-        fieldPath: spec.nodeName
-  - name: NODE_IP
-    valueFrom:
-      fieldRef:
-        fieldPath: status.hostIP
+  - {name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+  - {name: POD_NAMESPACE, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}}
+  - {name: POD_IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}
+  - {name: NODE_NAME, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}
+  - {name: NODE_IP, valueFrom: {fieldRef: {fieldPath: status.hostIP}}}
   resources:
     requests:
       cpu: 100m
@@ -397,31 +337,14 @@ initContainers:
       drop:
       - ALL
   volumeMounts:
-  - name: kolla-k8s
-    mountPath: /kolla-k8s
-    readOnly: true
-  - name: rendered
-    mountPath: /run/kolla-k8s/rendered
-    readOnly: true
-  - name: secrets-steps
-    mountPath: /run/kolla-k8s/secrets
-    readOnly: true
-  - name: tmp
-    mountPath: /tmp
-  - name: state
-    mountPath: /var/lib/nova
-  - name: rendered
-    mountPath: /etc/kolla-k8s/database.cnf
-    subPath: database.cnf
-    readOnly: true
-  - name: rendered
-    mountPath: /etc/nova/nova-cell.conf
-    subPath: nova-cell.conf
-    readOnly: true
-  - name: rendered
-    mountPath: /etc/nova/nova.conf
-    subPath: nova.conf
-    readOnly: true
+  - {name: kolla-k8s, mountPath: /kolla-k8s, readOnly: true}
+  - {name: rendered, mountPath: /run/kolla-k8s/rendered, readOnly: true}
+  - {name: secrets-steps, mountPath: /run/kolla-k8s/secrets, readOnly: true}
+  - {name: tmp, mountPath: /tmp}
+  - {name: state, mountPath: /var/lib/nova}
+  - {name: rendered, mountPath: /etc/kolla-k8s/database.cnf, subPath: database.cnf, readOnly: true}
+  - {name: rendered, mountPath: /etc/nova/nova-cell.conf, subPath: nova-cell.conf, readOnly: true}
+  - {name: rendered, mountPath: /etc/nova/nova.conf, subPath: nova.conf, readOnly: true}
 containers:
 - name: identity-record
   image: {{ include "nova.image" (dict "root" $ "name" "nova-api") | quote }}
@@ -432,8 +355,7 @@ containers:
   - identity
   - record
   env:
-  - name: BOOTSTRAP_RECORD
-    value: nova-bootstrap
+  - {name: BOOTSTRAP_RECORD, value: nova-bootstrap}
   - name: JOB_NAME
     valueFrom:
       fieldRef:
@@ -452,37 +374,17 @@ containers:
       drop:
       - ALL
   volumeMounts:
-  - name: kolla-k8s
-    mountPath: /kolla-k8s
-    readOnly: true
-  - name: rendered
-    mountPath: /run/kolla-k8s/rendered
-    readOnly: true
-  - name: secrets-identity-record
-    mountPath: /run/kolla-k8s/secrets
-    readOnly: true
-  - name: token
-    mountPath: /run/kolla-k8s/token
-    readOnly: true
-  - name: tmp
-    mountPath: /tmp
-  - name: state
-    mountPath: /var/lib/nova
-  - name: rendered
-    mountPath: /etc/kolla-k8s/database.cnf
-    subPath: database.cnf
-    readOnly: true
-  - name: rendered
-    mountPath: /etc/nova/nova-cell.conf
-    subPath: nova-cell.conf
-    readOnly: true
-  - name: rendered
-    mountPath: /etc/nova/nova.conf
-    subPath: nova.conf
-    readOnly: true
+  - {name: kolla-k8s, mountPath: /kolla-k8s, readOnly: true}
+  - {name: rendered, mountPath: /run/kolla-k8s/rendered, readOnly: true}
+  - {name: secrets-identity-record, mountPath: /run/kolla-k8s/secrets, readOnly: true}
+  - {name: token, mountPath: /run/kolla-k8s/token, readOnly: true}
+  - {name: tmp, mountPath: /tmp}
+  - {name: state, mountPath: /var/lib/nova}
+  - {name: rendered, mountPath: /etc/kolla-k8s/database.cnf, subPath: database.cnf, readOnly: true}
+  - {name: rendered, mountPath: /etc/nova/nova-cell.conf, subPath: nova-cell.conf, readOnly: true}
+  - {name: rendered, mountPath: /etc/nova/nova.conf, subPath: nova.conf, readOnly: true}
 volumes:
-- name: tmp
-  emptyDir: {}
+- {name: tmp, emptyDir: {}}
 - name: kolla-k8s
   projected:
     defaultMode: 292
@@ -491,10 +393,7 @@ volumes:
         name: {{ include "nova.configName" (dict "root" $ "pod" "bootstrap") }}
     - configMap:
         name: {{ include "nova.programsName" $ }}
-- name: rendered
-  emptyDir:
-    medium: Memory
-    sizeLimit: 8Mi
+- {name: rendered, emptyDir: {medium: Memory, sizeLimit: 8Mi}}
 - name: secrets-identity-record
   projected:
     defaultMode: 288
@@ -502,13 +401,11 @@ volumes:
     - secret:
         name: keystone-secrets
         items:
-        - key: admin-password
-          path: keystone/admin-password
+        - {key: admin-password, path: keystone/admin-password}
     - secret:
         name: nova-secrets
         items:
-        - key: service-password
-          path: nova/service-password
+        - {key: service-password, path: nova/service-password}
 - name: secrets-databases-messaging
   projected:
     defaultMode: 288
@@ -516,26 +413,19 @@ volumes:
     - secret:
         name: mariadb-secrets
         items:
-        - key: root-password
-          path: mariadb/root-password
+        - {key: root-password, path: mariadb/root-password}
     - secret:
         name: nova-secrets
         items:
-        - key: nova-api-database-password
-          path: nova/nova-api-database-password
-        - key: nova-cell-messaging-password
-          path: nova/nova-cell-messaging-password
-        - key: nova-compute-messaging-password
-          path: nova/nova-compute-messaging-password
-        - key: nova-database-password
-          path: nova/nova-database-password
-        - key: nova-messaging-password
-          path: nova/nova-messaging-password
+        - {key: nova-api-database-password, path: nova/nova-api-database-password}
+        - {key: nova-cell-messaging-password, path: nova/nova-cell-messaging-password}
+        - {key: nova-compute-messaging-password, path: nova/nova-compute-messaging-password}
+        - {key: nova-database-password, path: nova/nova-database-password}
+        - {key: nova-messaging-password, path: nova/nova-messaging-password}
     - secret:
         name: rabbitmq-secrets
         items:
-        - key: admin-password
-          path: rabbitmq/admin-password
+        - {key: admin-password, path: rabbitmq/admin-password}
 - name: secrets-steps
   projected:
     defaultMode: 288
@@ -543,8 +433,7 @@ volumes:
     - secret:
         name: nova-secrets
         items:
-        - key: nova-cell-messaging-password
-          path: nova/nova-cell-messaging-password
+        - {key: nova-cell-messaging-password, path: nova/nova-cell-messaging-password}
 - name: secrets-prepare
   projected:
     defaultMode: 288
@@ -552,40 +441,32 @@ volumes:
     - secret:
         name: nova-secrets
         items:
-        - key: metadata-secret
-          path: nova/metadata-secret
-        - key: nova-api-database-password
-          path: nova/nova-api-database-password
-        - key: nova-cell-messaging-password
-          path: nova/nova-cell-messaging-password
-        - key: nova-database-password
-          path: nova/nova-database-password
-        - key: nova-messaging-password
-          path: nova/nova-messaging-password
-        - key: service-password
-          path: nova/service-password
+        - {key: metadata-secret, path: nova/metadata-secret}
+        - {key: nova-api-database-password, path: nova/nova-api-database-password}
+        - {key: nova-cell-messaging-password, path: nova/nova-cell-messaging-password}
+        - {key: nova-database-password, path: nova/nova-database-password}
+        - {key: nova-messaging-password, path: nova/nova-messaging-password}
+        - {key: service-password, path: nova/service-password}
 - name: token
   projected:
     defaultMode: 288
     sources:
-    - serviceAccountToken:
-        path: token
-        expirationSeconds: 3600
+    - {serviceAccountToken: {path: token, expirationSeconds: 3600}}
     - configMap:
         name: kube-root-ca.crt
         items:
-        - key: ca.crt
-          path: ca.crt
+        - {key: ca.crt, path: ca.crt}
     - downwardAPI:
         items:
-        - path: namespace
-          fieldRef:
-            fieldPath: metadata.namespace
-- name: state
-  emptyDir: {}
+        - {path: namespace, fieldRef: {fieldPath: metadata.namespace}}
+- {name: state, emptyDir: {}}
 {{- end -}}
 
 {{- define "nova.bootstrapDigest" -}}
+{{- include "nova.once" (dict "root" . "template" "nova.newBootstrapDigest" "key" "" "with" .) -}}
+{{- end -}}
+
+{{- define "nova.newBootstrapDigest" -}}
 {{- include "nova.bootstrapPod" . | sha256sum | trunc 10 -}}
 {{- end -}}
 

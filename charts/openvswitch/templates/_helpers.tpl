@@ -73,7 +73,7 @@ one, so that no other pod restarts when a service grows; agents and start script
 {{- end -}}
 {{- $_ := set $pod "members" $members -}}
 {{- $_ := set $pod "site" (dict "region" $root.Values.global.region "namespaces" $namespaces) -}}
-{{- toPrettyJson $pod -}}
+{{- toJson $pod -}}
 {{- end -}}
 
 {{/* How clients outside reach an exposed port, as JSON: host, nodePort, port and url; an empty map when they do not. */}}
@@ -98,19 +98,15 @@ one, so that no other pod restarts when a service grows; agents and start script
 
 {{/* Name of a pod's ConfigMap: by content, so that a change makes a new one and an old pod keeps its own. */}}
 {{- define "openvswitch.configName" -}}
+{{- include "openvswitch.once" (dict "root" .root "template" "openvswitch.newConfigName" "key" (print .pod "/" .each) "with" .) -}}
+{{- end -}}
+
+{{- define "openvswitch.newConfigName" -}}
 {{- printf "openvswitch-%s-%s" .pod (include "openvswitch.podFile" . | sha256sum | trunc 10) -}}
 {{- end -}}
 
 {{/* Name of the ConfigMap of programs, by content too. */}}
-{{- define "openvswitch.programsName" -}}
-{{- include "openvswitch.once" (dict "root" . "template" "openvswitch.newProgramsName" "key" "" "with" .) -}}
-{{- end -}}
-
-{{- define "openvswitch.newProgramsName" -}}
-{{- $programs := "" -}}
-{{- range $path, $bytes := .Files.Glob "files/*.{py,sh}" -}}{{- $programs = print $programs ($bytes | toString) -}}{{- end -}}
-{{- printf "openvswitch-programs-%s" (sha256sum $programs | trunc 10) -}}
-{{- end -}}
+{{- define "openvswitch.programsName" -}}openvswitch-programs-2b80f89e29{{- end -}}
 
 {{/* Who may connect: pods that carry the label of this need in either namespace, and nodes. */}}
 {{- define "openvswitch.clients" -}}

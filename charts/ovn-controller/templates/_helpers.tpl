@@ -73,7 +73,7 @@ one, so that no other pod restarts when a service grows; agents and start script
 {{- end -}}
 {{- $_ := set $pod "members" $members -}}
 {{- $_ := set $pod "site" (dict "region" $root.Values.global.region "namespaces" $namespaces) -}}
-{{- toPrettyJson $pod -}}
+{{- toJson $pod -}}
 {{- end -}}
 
 {{/* How clients outside reach an exposed port, as JSON: host, nodePort, port and url; an empty map when they do not. */}}
@@ -98,19 +98,15 @@ one, so that no other pod restarts when a service grows; agents and start script
 
 {{/* Name of a pod's ConfigMap: by content, so that a change makes a new one and an old pod keeps its own. */}}
 {{- define "ovn-controller.configName" -}}
+{{- include "ovn-controller.once" (dict "root" .root "template" "ovn-controller.newConfigName" "key" (print .pod "/" .each) "with" .) -}}
+{{- end -}}
+
+{{- define "ovn-controller.newConfigName" -}}
 {{- printf "ovn-controller-%s-%s" .pod (include "ovn-controller.podFile" . | sha256sum | trunc 10) -}}
 {{- end -}}
 
 {{/* Name of the ConfigMap of programs, by content too. */}}
-{{- define "ovn-controller.programsName" -}}
-{{- include "ovn-controller.once" (dict "root" . "template" "ovn-controller.newProgramsName" "key" "" "with" .) -}}
-{{- end -}}
-
-{{- define "ovn-controller.newProgramsName" -}}
-{{- $programs := "" -}}
-{{- range $path, $bytes := .Files.Glob "files/*.{py,sh}" -}}{{- $programs = print $programs ($bytes | toString) -}}{{- end -}}
-{{- printf "ovn-controller-programs-%s" (sha256sum $programs | trunc 10) -}}
-{{- end -}}
+{{- define "ovn-controller.programsName" -}}ovn-controller-programs-2b80f89e29{{- end -}}
 
 {{/* Who may connect: pods that carry the label of this need in either namespace, and nodes. */}}
 {{- define "ovn-controller.clients" -}}

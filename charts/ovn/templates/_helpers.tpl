@@ -70,7 +70,7 @@ one, so that no other pod restarts when a service grows; agents and start script
 {{- end -}}
 {{- $_ := set $pod "members" $members -}}
 {{- $_ := set $pod "site" (dict "region" $root.Values.global.region "namespaces" $namespaces) -}}
-{{- toPrettyJson $pod -}}
+{{- toJson $pod -}}
 {{- end -}}
 
 {{/* How clients outside reach an exposed port, as JSON: host, nodePort, port and url; an empty map when they do not. */}}
@@ -95,19 +95,15 @@ one, so that no other pod restarts when a service grows; agents and start script
 
 {{/* Name of a pod's ConfigMap: by content, so that a change makes a new one and an old pod keeps its own. */}}
 {{- define "ovn.configName" -}}
+{{- include "ovn.once" (dict "root" .root "template" "ovn.newConfigName" "key" (print .pod "/" .each) "with" .) -}}
+{{- end -}}
+
+{{- define "ovn.newConfigName" -}}
 {{- printf "ovn-%s-%s" .pod (include "ovn.podFile" . | sha256sum | trunc 10) -}}
 {{- end -}}
 
 {{/* Name of the ConfigMap of programs, by content too. */}}
-{{- define "ovn.programsName" -}}
-{{- include "ovn.once" (dict "root" . "template" "ovn.newProgramsName" "key" "" "with" .) -}}
-{{- end -}}
-
-{{- define "ovn.newProgramsName" -}}
-{{- $programs := "" -}}
-{{- range $path, $bytes := .Files.Glob "files/*.{py,sh}" -}}{{- $programs = print $programs ($bytes | toString) -}}{{- end -}}
-{{- printf "ovn-programs-%s" (sha256sum $programs | trunc 10) -}}
-{{- end -}}
+{{- define "ovn.programsName" -}}ovn-programs-2b80f89e29{{- end -}}
 
 {{/* Spec of a claim. */}}
 {{- define "ovn.claim" -}}

@@ -74,7 +74,7 @@ one, so that no other pod restarts when a service grows; agents and start script
 {{- end -}}
 {{- $_ := set $pod "members" $members -}}
 {{- $_ := set $pod "site" (dict "region" $root.Values.global.region "namespaces" $namespaces) -}}
-{{- toPrettyJson $pod -}}
+{{- toJson $pod -}}
 {{- end -}}
 
 {{/* How clients outside reach an exposed port, as JSON: host, nodePort, port and url; an empty map when they do not. */}}
@@ -99,19 +99,15 @@ one, so that no other pod restarts when a service grows; agents and start script
 
 {{/* Name of a pod's ConfigMap: by content, so that a change makes a new one and an old pod keeps its own. */}}
 {{- define "rabbitmq.configName" -}}
+{{- include "rabbitmq.once" (dict "root" .root "template" "rabbitmq.newConfigName" "key" (print .pod "/" .each) "with" .) -}}
+{{- end -}}
+
+{{- define "rabbitmq.newConfigName" -}}
 {{- printf "rabbitmq-%s-%s" .pod (include "rabbitmq.podFile" . | sha256sum | trunc 10) -}}
 {{- end -}}
 
 {{/* Name of the ConfigMap of programs, by content too. */}}
-{{- define "rabbitmq.programsName" -}}
-{{- include "rabbitmq.once" (dict "root" . "template" "rabbitmq.newProgramsName" "key" "" "with" .) -}}
-{{- end -}}
-
-{{- define "rabbitmq.newProgramsName" -}}
-{{- $programs := "" -}}
-{{- range $path, $bytes := .Files.Glob "files/*.{py,sh}" -}}{{- $programs = print $programs ($bytes | toString) -}}{{- end -}}
-{{- printf "rabbitmq-programs-%s" (sha256sum $programs | trunc 10) -}}
-{{- end -}}
+{{- define "rabbitmq.programsName" -}}rabbitmq-programs-2b80f89e29{{- end -}}
 
 {{/* Spec of a claim. */}}
 {{- define "rabbitmq.claim" -}}

@@ -82,7 +82,7 @@ def test_figures_are_for_the_namespaces_that_the_site_names(tmp_path):
     readers = files["templates/api-metrics-networkpolicy.yaml"]
 
     assert readers.startswith("{{- if and (.Values.global.networkPolicy) (.Values.global.metrics.from) }}")
-    assert "matchLabels: {{- toYaml .Values.global.metrics.from" in readers
+    assert "matchLabels: {{ toJson .Values.global.metrics.from }}" in readers
     assert "port: 9000" in readers
     assert 1 == files["templates/api-networkpolicy.yaml"].count("port: 9000")
     assert "port: 9000" not in files_of(tmp_path, "two", two)["templates/networkpolicy.yaml"]
@@ -100,7 +100,7 @@ def test_pods_say_where_their_figures_are(tmp_path):
         assert f'"prometheus.io/{said}' in pods
     assert "k8s.v1.cni.cncf.io/networks" in pods
     assert monitor.startswith("{{- if .Values.global.metrics.monitors }}")
-    assert "podMetricsEndpoints:\n  - port: figures\n    path: /figures\n" in monitor
+    assert "podMetricsEndpoints:\n  - {port: figures, path: /figures}\n" in monitor
 
 
 def test_figures_alone_make_no_client(tmp_path):

@@ -105,7 +105,7 @@ def test_pods_of_nodes_mount_the_config_map_where_it_is_there(tmp_path):
 
     text = files_of(tmp_path, "agent", agent)["templates/agent-daemonset.yaml"]
 
-    assert "name: agent-nodes\n          defaultMode: 292\n          optional: true\n" in text
+    assert "{name: nodes, configMap: {name: agent-nodes, defaultMode: 292, optional: true}}" in text
     assert 1 == text.count("mountPath: /run/kolla-k8s/nodes")
 
 

@@ -90,9 +90,9 @@ def test_pods_start_without_what_only_some_sites_have(tmp_path):
     """
     pods = files_of(tmp_path, "one", STORING)["templates/api-deployment.yaml"]
 
-    assert "secretName: one-ceph\n          defaultMode: 288\n          optional: true" in pods
-    assert "path: one/key\n              optional: true" in pods
-    assert "path: one/own\n      " in pods
+    assert "secret: {secretName: one-ceph, defaultMode: 288, optional: true}" in pods
+    assert "path: one/key}\n              optional: true" in pods
+    assert "path: one/own}\n" in pods
     assert 2 == pods.count("optional: true")
 
 
@@ -117,7 +117,7 @@ def test_network_is_open_to_what_is_outside_where_it_is_used(tmp_path):
         '{{- if and (.Values.global.networkPolicy) (and (eq (toString (index .Values.options "store")) "ceph")) }}'
     )
     assert 'include "one.outside" (index .Values.external "ceph").cidrs' in ceph
-    assert "- port: 3300\n      protocol: TCP\n    - port: 6800\n      protocol: TCP\n      endPort: 7568\n" in ceph
+    assert "- {port: 3300, protocol: TCP}\n    - {port: 6800, protocol: TCP, endPort: 7568}\n" in ceph
     assert mail.startswith("{{- if .Values.global.networkPolicy }}")
     assert "ports:" not in mail
     assert "component" not in ceph.partition("podSelector:")[2]

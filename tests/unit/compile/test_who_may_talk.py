@@ -32,7 +32,7 @@ def test_ways_out_stand_once_in_a_chart(tmp_path):
     assert "name: one-default\n" in every
     assert "policyTypes:\n  - Ingress\n  - Egress\n  egress:\n" in every
     assert "component" not in every.partition("spec:")[2]
-    assert "app.kubernetes.io/name: two\n" in every
+    assert "podSelector: {matchLabels: {app.kubernetes.io/name: two}}" in every
     assert "policyTypes:\n  - Ingress\n  ingress:\n" in listens
     assert "egress" not in listens
 
@@ -66,7 +66,7 @@ def test_need_in_the_other_plane_is_reached_in_its_namespace(tmp_path):
 
     policy = files_of(tmp_path, "agent", agent, a_definition("one"))["templates/networkpolicy.yaml"]
 
-    assert 'dict "kubernetes.io/metadata.name" .Values.global.namespaces.control' in policy
+    assert "kubernetes.io/metadata.name: {{ .Values.global.namespaces.control }}" in policy
 
 
 def test_ports_of_nodes_are_open_to_those_who_need_them(tmp_path):

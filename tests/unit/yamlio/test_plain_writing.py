@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from kolla_k8s.yamlio import dump
+from kolla_k8s.yamlio import dump, one_line
 
 TEXTS = st.text(max_size=20) | st.text("a \n\x85\u2028'\":#", max_size=8)
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXTS
@@ -87,3 +87,39 @@ def test_key_of_any_length_reads_back(length, value):
     data = [{"a": {"k" * length: value, "other": value}}]
 
     assert data == yaml.load(dump(data), Loader=yaml.CSafeLoader)
+
+
+MAPS = st.recursive(SCALARS, lambda inner: st.dictionaries(KEYS, inner, max_size=4)).filter(
+    lambda d: isinstance(d, dict)
+)
+
+
+@given(MAPS)
+def test_map_on_one_line_means_what_was_said(data):
+    """
+    Beside other items of a list, whatever its texts look like.
+    """
+    text = one_line(data)
+    assume(text)
+
+    assert [data, 1] == yaml.safe_load(f"- {text}\n- 1\n")
+    assert "\n" not in text
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ({"name": "tmp", "emptyDir": {}}, "{name: tmp, emptyDir: {}}"),
+        ({"a": "yes", "b": {"c: d": None}}, "{a: 'yes', b: {'c: d': null}}"),
+        ({"a": "b, c"}, ""),
+        ({"a": "{b, c"}, "{a: '{b, c'}"),
+        ({"a": "b{c"}, ""),
+        ({"a": ["b"]}, ""),
+        ({"a": "b\nc"}, ""),
+    ],
+)
+def test_what_would_mean_more_on_one_line_is_left_to_many(data, expected):
+    """
+    Commas and brackets end a scalar there.
+    """
+    assert expected == one_line(data)
