@@ -55,7 +55,7 @@ def _go(value: Any) -> str:
         case dict():
             return "(dict " + " ".join(f'"{key}" {_go(item)}' for key, item in value.items()) + ")"
         case Go():
-            return value.removeprefix("{{ ").removesuffix(" }}")
+            return value.removeprefix("{{ ").removesuffix(" }}").removesuffix(" | quote")
         case bool():
             return str(value).lower()
         case int():
@@ -121,7 +121,7 @@ def _listeners(service: Service, exposed: Exposed) -> dict[str, Any]:
                     "tls": {
                         "mode": "Terminate",
                         "certificateRefs": [
-                            {"name": Go(f'{{{{ {tls}.secret | default "{exposed.label}-public-tls" }}}}')}
+                            {"name": Go(f'{{{{ {tls}.secret | default "{exposed.label}-public-tls" | quote }}}}')}
                         ],
                     },
                 }

@@ -119,7 +119,7 @@ def _edge(service: Service, need: Service) -> dict[str, Any]:
     assert host is not None  # noqa: S101 - callers ask first
     target: dict[str, Any] = {"podSelector": {"matchLabels": {"app.kubernetes.io/name": need.name}}}
     if is_control(service) != is_control(need):
-        space = Go(f"{{{{ .Values.global.namespaces.{host.plane} }}}}")
+        space = Go(f"{{{{ .Values.global.namespaces.{host.plane} | quote }}}}")
         target["namespaceSelector"] = {"matchLabels": {"kubernetes.io/metadata.name": space}}
     return {"to": [target], "ports": _tcp(host.ports)}
 

@@ -18,7 +18,7 @@ def selector(service: Service, component: str) -> dict[str, Any]:
     """Labels that never change during a workload's life."""
     return {
         "app.kubernetes.io/name": service.name,
-        "app.kubernetes.io/instance": Go("{{ .Release.Name }}"),
+        "app.kubernetes.io/instance": Go("{{ .Release.Name | quote }}"),
         "app.kubernetes.io/component": component,
     }
 

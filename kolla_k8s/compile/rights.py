@@ -29,7 +29,7 @@ def rights_objects(service: Service) -> dict[str, tuple[dict[str, Any], str]]:
     if not rules:
         return {}
     about = metadata(service, service.name, "rights")
-    subject = {"kind": "ServiceAccount", "name": service.name, "namespace": Go("{{ .Release.Namespace }}")}
+    subject = {"kind": "ServiceAccount", "name": service.name, "namespace": Go("{{ .Release.Namespace | quote }}")}
     account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": about, "automountServiceAccountToken": False}
     role = {"apiVersion": f"{GROUP}/v1", "kind": "Role", "metadata": about, "rules": rules}
     binding = {

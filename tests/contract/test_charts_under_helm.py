@@ -79,6 +79,37 @@ def test_every_object_is_valid(version):
             kubernetes_validate.validate(item, version, strict=True)
 
 
+NUMBERED = """
+global:
+  namespaces: {control: "2026", node: "1e3"}
+  storage: {class: "42"}
+  expose: {mode: gateway, domain: sky.example, gateway: {name: "7", namespace: "8", listener: "9"}}
+"""
+
+
+def numbers_in(item, path=""):
+    """Where an object has a number, or something else that is no text, for a name."""
+    names = ("name", "namespace", "storageClassName", "sectionName", "app.kubernetes.io/instance")
+    for key, value in item.items() if isinstance(item, dict) else enumerate(item) if isinstance(item, list) else ():
+        here = f"{path}/{key}"
+        if (key in names or str(key).endswith(".name")) and not isinstance(value, dict | list | str):
+            yield here
+        yield from numbers_in(value, here)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_of_digits_stay_texts(name, tmp_path):
+    """
+    Kubernetes takes them for namespaces, classes and releases, and no number where a text belongs.
+    """
+    (tmp_path / "values.yaml").write_text(NUMBERED)
+    options = ["--namespace", "2026", "--values", str(tmp_path / "values.yaml")]
+    command = ["helm", "template", "12", str(CHARTS / name), *options]
+    items = manifest(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+    assert [] == [f"{item['kind']}{where}" for item in items for where in numbers_in(item)]
+
+
 def are_rights_few(items):
     """Under a fifth of the objects, and each names what it is for: only to create, there is no name yet."""
     kinds = [item["kind"] for item in items if "helm.sh/hook" not in str(item["metadata"])]

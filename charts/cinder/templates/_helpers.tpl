@@ -106,7 +106,7 @@ one, so that no other pod restarts when a service grows; agents and start script
 {{- end -}}
 type: {{ title $expose.mode }}
 {{- if and $expose.class (eq $expose.mode "loadBalancer") }}
-loadBalancerClass: {{ $expose.class }}
+loadBalancerClass: {{ $expose.class | quote }}
 {{- end }}
 selector: {{ toJson .selector }}
 ports: {{ list $port | toJson }}
@@ -122,10 +122,10 @@ name: {{ .of.label }}-public
 {{- else -}}
 group: gateway.networking.k8s.io
 kind: Gateway
-name: {{ required "global.expose.gateway: the Gateway's name is missing" $gateway.name }}
-namespace: {{ $gateway.namespace | default .root.Release.Namespace }}
+name: {{ required "global.expose.gateway: the Gateway's name is missing" $gateway.name | quote }}
+namespace: {{ $gateway.namespace | default .root.Release.Namespace | quote }}
 {{- if and .of $gateway.listener }}
-sectionName: {{ $gateway.listener }}
+sectionName: {{ $gateway.listener | quote }}
 {{- end }}
 {{- end -}}
 {{- end -}}
@@ -136,7 +136,7 @@ sectionName: {{ $gateway.listener }}
 {{- if eq $expose.mode "gateway" -}}
 - namespaceSelector:
     matchLabels:
-      kubernetes.io/metadata.name: {{ coalesce $expose.gateway.proxies $expose.gateway.namespace .Release.Namespace }}
+      kubernetes.io/metadata.name: {{ coalesce $expose.gateway.proxies $expose.gateway.namespace .Release.Namespace | quote }}
 {{- else -}}
 - ipBlock:
     cidr: 0.0.0.0/0
@@ -164,7 +164,7 @@ sectionName: {{ $gateway.listener }}
       {{ .label }}: "true"
 - namespaceSelector:
     matchLabels:
-      kubernetes.io/metadata.name: {{ .root.Values.global.namespaces.node }}
+      kubernetes.io/metadata.name: {{ .root.Values.global.namespaces.node | quote }}
   podSelector:
     matchLabels:
       {{ .label }}: "true"
@@ -192,7 +192,7 @@ sectionName: {{ $gateway.listener }}
 
 {{- define "cinder.bootstrapLabels" -}}
 app.kubernetes.io/name: cinder
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: bootstrap
 needs.kolla-k8s.io/mariadb: 'true'
 needs.kolla-k8s.io/memcached: 'true'

@@ -109,7 +109,7 @@ one, so that no other pod restarts when a service grows; agents and start script
       {{ .label }}: "true"
 - namespaceSelector:
     matchLabels:
-      kubernetes.io/metadata.name: {{ .root.Values.global.namespaces.node }}
+      kubernetes.io/metadata.name: {{ .root.Values.global.namespaces.node | quote }}
   podSelector:
     matchLabels:
       {{ .label }}: "true"

@@ -116,7 +116,7 @@ one, so that no other pod restarts when a service grows; agents and start script
       {{ .label }}: "true"
 - namespaceSelector:
     matchLabels:
-      kubernetes.io/metadata.name: {{ .root.Values.global.namespaces.control }}
+      kubernetes.io/metadata.name: {{ .root.Values.global.namespaces.control | quote }}
   podSelector:
     matchLabels:
       {{ .label }}: "true"

@@ -113,7 +113,7 @@ resources:
   requests:
     storage: {{ .volume.size }}
 {{- if $class }}
-storageClassName: {{ $class }}
+storageClassName: {{ $class | quote }}
 {{- end }}
 {{- end -}}
 
@@ -124,7 +124,7 @@ storageClassName: {{ $class }}
       {{ .label }}: "true"
 - namespaceSelector:
     matchLabels:
-      kubernetes.io/metadata.name: {{ .root.Values.global.namespaces.node }}
+      kubernetes.io/metadata.name: {{ .root.Values.global.namespaces.node | quote }}
   podSelector:
     matchLabels:
       {{ .label }}: "true"

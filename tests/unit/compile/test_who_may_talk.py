@@ -66,7 +66,7 @@ def test_need_in_the_other_plane_is_reached_in_its_namespace(tmp_path):
 
     policy = files_of(tmp_path, "agent", agent, a_definition("one"))["templates/networkpolicy.yaml"]
 
-    assert "kubernetes.io/metadata.name: {{ .Values.global.namespaces.control }}" in policy
+    assert "kubernetes.io/metadata.name: {{ .Values.global.namespaces.control | quote }}" in policy
 
 
 def test_ports_of_nodes_are_open_to_those_who_need_them(tmp_path):
