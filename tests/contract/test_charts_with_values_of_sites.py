@@ -16,7 +16,7 @@ import pytest
 
 from kolla_k8s.cli.cloud import Source, load_cloud
 from kolla_k8s.yamlio import manifest
-from tests.contract.test_charts_under_helm import (
+from tests.contract.charts import (
     CHARTS,
     NAMES,
     VERSIONS,

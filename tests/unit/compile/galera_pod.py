@@ -12,8 +12,6 @@ from contextlib import contextmanager
 from tests.unit.compile.pod import PROGRAMS
 
 UUID = "ef3d2fd2-e73e-11f1-a849-27dfa281742d"
-# An address of this process alone: two runs of the tests on one machine never meet.
-HERE = f"127.{os.getpid() // 250 % 250 + 1}.{os.getpid() % 250 + 1}.3"
 PATIENCE_S = 60
 
 

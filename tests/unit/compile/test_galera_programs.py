@@ -9,7 +9,6 @@ import galera_api
 import pytest
 
 from tests.unit.compile.galera_pod import (
-    HERE,
     PATIENCE_S,
     UUID,
     called,
@@ -21,7 +20,7 @@ from tests.unit.compile.galera_pod import (
     started,
     until,
 )
-from tests.unit.compile.pod import serving
+from tests.unit.compile.pod import HERE, serving
 
 GRASTATE = "version: 2.1\nuuid:    {}\nseqno:   {}\nsafe_to_bootstrap: 0\n"
 
