@@ -313,13 +313,16 @@ def _text(scalar: Any, *, is_key: bool = False) -> str:
 
 
 @contextmanager
-def in_our_words(document: Document, model: type[BaseModel]) -> Iterator[None]:
-    """Check data against a model in this block; errors come out as ``UserFilesError``, with places and known keys."""
+def in_our_words(document: Document, model: type[BaseModel], *, is_whole: bool = True) -> Iterator[None]:
+    """Check data against a model in this block; errors come out as ``UserFilesError``, with places and known keys.
+
+    Nothing is said of keys that are missing where the data are not whole, because some file could not be read.
+    """
     try:
         yield
     except ValidationError as error:
-        problems = [_problem(detail, document, model) for detail in error.errors(include_url=False)]
-        raise UserFilesError(problems) from None
+        details = [detail for detail in error.errors(include_url=False) if is_whole or detail["type"] != "missing"]
+        raise UserFilesError([_problem(detail, document, model) for detail in details]) from None
 
 
 def _problem(detail: Any, document: Document, model: type[BaseModel]) -> Problem:

@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from kolla_k8s.compile.load import load_definitions, load_options
-from kolla_k8s.compile.validate import validate
+from kolla_k8s.cli.definitions import load_catalog
 from kolla_k8s.model.catalog import Catalog
 
 settings.register_profile("patient", deadline=None)  # a busy machine is no failure
@@ -89,11 +88,7 @@ def _umask() -> str:
 
 def catalog_of(folder: Path) -> Catalog:
     """Load and check the definitions of a folder."""
-    found = load_definitions(folder, "2026.1")
-    services = {name: definition.service for name, definition in sorted(found.items())}
-    catalog = Catalog("2026.1", services, load_options(folder, "2026.1"))
-    validate(found, catalog)
-    return catalog
+    return load_catalog(folder, "2026.1")
 
 
 @pytest.fixture(scope="session")

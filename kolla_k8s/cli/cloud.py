@@ -42,9 +42,12 @@ class Cloud:
 
 
 def load_cloud(source: Source, services: Iterable[str] = ()) -> Cloud:
-    """Load definitions, then the site against them; raises with all problems of the site at once."""
+    """Load definitions, then the site against them; raises with all problems of each at once."""
     read = read_site(source.values, source.sets, places.data("values") / "presets")
-    catalog = load_catalog(source.definitions, read.release, said=f"{read.place_of_release}: release")
+    try:
+        catalog = load_catalog(source.definitions, read.release, said=f"{read.place_of_release}: release")
+    except UserFilesError as error:
+        raise UserFilesError([*read.problems, *error.problems]) from None
     known = Charts(
         schemas={name: values_schema(catalog, service) for name, service in catalog.services.items()},
         options={name: catalog.known_options(name) for name in catalog.services},

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kolla_k8s import places
-from kolla_k8s.compile.load import known_releases, load_definitions, load_options
+from kolla_k8s.compile.load import known_releases, load_options, read_definitions
 from kolla_k8s.compile.validate import validate
 from kolla_k8s.errors import Problem, UserFilesError
 from kolla_k8s.model.catalog import DEFAULT_RELEASE, Catalog
@@ -17,13 +17,14 @@ from kolla_k8s.suggest import did_you_mean
 def load_catalog(definitions: Path | None, release: str = DEFAULT_RELEASE, *, said: str = "--release") -> Catalog:
     """Load and check all definitions for a release; ``said`` is where the release was named."""
     folder = definitions or places.data("service_defs")
-    found = load_definitions(folder, release)
-    known = known_releases(folder, found)
-    if release not in known:
-        raise UserFilesError([Problem(said, "", f'no release is called "{release}"', did_you_mean(release, known))])
-    services = {name: definition.service for name, definition in sorted(found.items())}
+    read = read_definitions(folder, release)
+    known = known_releases(folder, read.found)
+    if release not in known and not read.unread:
+        unknown = Problem(said, "", f'no release is called "{release}"', did_you_mean(release, known))
+        raise UserFilesError([unknown, *read.problems])
+    services = {name: definition.service for name, definition in sorted(read.found.items())}
     catalog = Catalog(release, services, load_options(folder, release))
-    validate(found, catalog)
+    validate(read, catalog)
     return catalog
 
 

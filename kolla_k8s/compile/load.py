@@ -1,6 +1,7 @@
-"""Read the definitions of a folder into models and say everything that is wrong with all of them at once.
+"""Read the definitions of a folder into models, and keep everything that is wrong with each of them.
 
-What one definition cannot know of another is left to ``validate``. The order of files does not matter.
+What one definition cannot know of another is left to ``validate``, which says all of it at once. The order of files
+does not matter.
 """
 
 from __future__ import annotations
@@ -27,29 +28,40 @@ class Definition:
     document: Document
 
 
-def load_definitions(folder: Path, release: str) -> dict[str, Definition]:
-    """Read every ``*.yaml`` of a folder, resolved for one OpenStack release, by service name.
+@dataclass(frozen=True, slots=True)
+class Definitions:
+    """What a folder holds.
 
-    Raises:
-        UserFilesError: With all problems of all files.
-        OutsideError: The folder cannot be read or holds no definition.
+    Attributes:
+        found: Definition of each service, by its name.
+        problems: What is wrong with single files.
+        unread: Names of files that are no definitions, or of something else: nobody knows what they would have said.
     """
+
+    found: Mapping[str, Definition]
+    problems: tuple[Problem, ...]
+    unread: frozenset[str]
+
+
+def read_definitions(folder: Path, release: str) -> Definitions:
+    """Read every ``*.yaml`` of a folder, resolved for one OpenStack release; ``OutsideError`` when it holds none."""
     files = sorted(folder.glob("*.yaml")) if folder.is_dir() else []
     if not files:
         raise OutsideError(str(folder), "holds no service definition", "name the folder with --definitions")
     problems: list[Problem] = []
     found: dict[str, Definition] = {}
+    unread: set[str] = set()
     for file in files:
         try:
             definition = load_definition(file, release)
         except UserFilesError as error:
             problems.extend(error.problems)
+            unread.add(file.stem)
             continue
         problems.extend(_misnamed(file, definition, found))
+        unread |= {file.stem} - {definition.service.name}
         found[definition.service.name] = definition
-    if problems:
-        raise UserFilesError(problems)
-    return found
+    return Definitions(found, tuple(problems), frozenset(unread))
 
 
 def load_definition(file: Path, release: str) -> Definition:

@@ -17,10 +17,11 @@ Path = Keys
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """One definition under examination, among the others."""
+    """One definition under examination, among the others; of those that are ``unread`` only the names are known."""
 
     definition: Definition
     catalog: Catalog
+    unread: frozenset[str] = frozenset()
 
     @property
     def service(self) -> Service:

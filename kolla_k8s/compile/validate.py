@@ -11,7 +11,7 @@ from typing import Any
 
 from kolla_k8s.compile.commands import command_line, secret_arguments
 from kolla_k8s.compile.filled import placeholder_problems
-from kolla_k8s.compile.load import Definition
+from kolla_k8s.compile.load import Definition, Definitions
 from kolla_k8s.compile.members import programs
 from kolla_k8s.compile.pod import OWN_VOLUMES, SECRETS_OF
 from kolla_k8s.compile.provisions import bootstrap_problems, reference_problems, word_problems
@@ -27,15 +27,18 @@ from kolla_k8s.suggest import did_you_mean
 OWN_PODS = frozenset({"bootstrap", "bootstrap-record", "default", "programs"})
 
 
-def validate(definitions: Mapping[str, Definition], catalog: Catalog) -> None:
-    """Raise ``UserFilesError`` with every problem of every definition, or return."""
-    problems = [
-        problem
-        for definition in definitions.values()
-        for check in CHECKS
-        for problem in check(Room(definition, catalog))
-    ]
-    problems += _cycles(definitions)
+def validate(read: Definitions, catalog: Catalog) -> None:
+    """Raise ``UserFilesError`` with every problem of every definition, or return.
+
+    Of one that needs what could not be read only the needs are judged: what else it names may stand there.
+    """
+    problems = [*read.problems]
+    for definition in read.found.values():
+        needs = definition.service.spec.needs
+        checks = (_needs,) if read.unread & {*needs.start, *needs.run} else CHECKS
+        room = Room(definition, catalog, read.unread)
+        problems += [problem for check in checks for problem in check(room)]
+    problems += _cycles(read.found)
     if problems:
         raise UserFilesError(problems)
 
@@ -45,7 +48,7 @@ def _needs(room: Room) -> Iterator[Problem]:
     for kind, names in (("start", needs.start), ("run", needs.run)):
         for number, name in enumerate(names):
             path = ("spec", "needs", kind, number)
-            yield from room.unknown(path, "service", name, room.catalog.services)
+            yield from room.unknown(path, "service", name, {*room.catalog.services, *room.unread})
             if name == room.service.name:
                 yield room.problem(path, "a service cannot need itself", "remove it")
 

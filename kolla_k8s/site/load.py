@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +59,17 @@ class LoadedSite:
 
 @dataclass(frozen=True, slots=True)
 class ReadSite:
-    """What a site says before anybody has checked it: its documents, and its layers with those of its presets."""
+    """What a site says before anybody has checked it.
+
+    Attributes:
+        documents: Its files and ``--set`` words that could be read.
+        layers: They, and its presets, merged.
+        problems: Why others could not be read.
+    """
 
     documents: Sequence[Document]
     layers: Layers
+    problems: Sequence[Problem] = ()
 
     @property
     def release(self) -> str:
@@ -84,31 +92,38 @@ def read_site(files: Sequence[Path], sets: Sequence[str], presets: Path) -> Read
         presets: Folder of preset files.
 
     Raises:
-        UserFilesError: When there is no file, a file is no map, or a preset is not there.
+        UserFilesError: When there is no file, or nothing of what there is can be read.
     """
     if not files:
         raise UserFilesError([Problem("--values", "", "no site file is named", "name one: --values site.yaml")])
-    documents = [load(file) for file in files] + [set_document(argument) for argument in sets]
-    for document in documents:
-        _require_map(document)
-    named = _named_presets(documents)
+    documents: list[Document] = []
+    problems: list[Problem] = []
+    for read in [*(partial(load, file) for file in files), *(partial(set_document, argument) for argument in sets)]:
+        try:
+            documents.append(_required_map(read()))
+        except UserFilesError as error:
+            problems += error.problems
+    if not documents:
+        raise UserFilesError(problems)
     layers = Layers()
-    for document in [*_presets(named, presets, documents), *documents]:
+    known, unknown = _presets(_named_presets(documents), presets, documents)
+    for document in [*known, *documents]:
         layers.add(document)
-    return ReadSite(documents, layers)
+    return ReadSite(documents, layers, [*problems, *unknown])
 
 
 def check_site(read: ReadSite, charts: Charts) -> LoadedSite:
-    """Check a site against what is known of its release's services; raises with all problems."""
+    """Check a site against what is known of its release's services; raises with all problems, those of reading too."""
     documents, layers = read.documents, read.layers
     services = layers.data.get("services")
-    problems = list(_service_problems(services, layers, charts)) if isinstance(services, dict) else []
+    problems = [*read.problems]
+    problems += _service_problems(services, layers, charts) if isinstance(services, dict) else []
     problems += _unknown_wants(layers, charts.schemas)
     problems += _unknown_externals(layers, charts.schemas)
     problems += node_problems(layers, charts)
     merged_document = Document(documents[0].name, layers.data, {})
     try:
-        with in_our_words(_Pointing(merged_document, documents), Site):
+        with in_our_words(_Pointing(merged_document, documents), Site, is_whole=not read.problems):
             site = Site.model_validate(layers.data)
     except UserFilesError as error:
         raise UserFilesError([*error.problems, *problems]) from None
@@ -123,12 +138,14 @@ def _named_presets(documents: Sequence[Document]) -> list[Any]:
     return next(lists, [])
 
 
-def _require_map(document: Document) -> None:
+def _required_map(document: Document) -> Document:
     if not isinstance(document.data, dict):
         raise UserFilesError([Problem(document.place(()), "", "is no map", "begin it with apiVersion and kind: Site")])
+    return document
 
 
-def _presets(named: Iterable[Any], folder: Path, documents: Sequence[Document]) -> list[Document]:
+def _presets(named: Iterable[Any], folder: Path, documents: Sequence[Document]) -> tuple[list[Document], list[Problem]]:
+    """Presets that there are, and a problem for each that there is not."""
     known = sorted(path.stem for path in folder.glob("*.yaml"))
     found, problems = [], []
     for number, name in enumerate(named):
@@ -141,9 +158,7 @@ def _presets(named: Iterable[Any], folder: Path, documents: Sequence[Document]) 
             problems.append(
                 Problem(place, f"presets[{number}]", f'no preset is called "{name}"', did_you_mean(str(name), known))
             )
-    if problems:
-        raise UserFilesError(problems)
-    return found
+    return found, problems
 
 
 def _last_place(documents: Sequence[Document], path: Keys) -> str:
