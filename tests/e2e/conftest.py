@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,14 +20,16 @@ from kolla_k8s.adapters.kube import connect
 from kolla_k8s.orchestrate.gate import is_ready
 from kolla_k8s.orchestrate.kinds import POD
 from kolla_k8s.ports import Cluster, Command, ExecResult
+from kolla_k8s.yamlio import load
 from sandbox import guest
 from sandbox.api import Api
 from sandbox.cluster import down, up
 from sandbox.control_plane import wait_until
+from sandbox.demo import prove
 from sandbox.images.build import build
 from sandbox.layout import Layout, layout
 from tests.e2e.sampler import Sampler
-from tests.e2e.secrecy import MARKER, nasty_passwords
+from tests.e2e.secrecy import MARKER, nasty_passwords, secret_values
 
 ROOT = Path(__file__).parents[2]
 TOOL = str(Path(sys.executable).parent / "kolla-k8s")
@@ -56,9 +58,9 @@ class Sandbox:
         """Run kolla-k8s."""
         return self.run(TOOL, *arguments, **more)
 
-    def begun(self, *arguments: str) -> subprocess.Popen[str]:
+    def begun(self, *arguments: str, **more: str) -> subprocess.Popen[str]:
         """Begin kolla-k8s and go on."""
-        environment = {**os.environ, "KUBECONFIG": self.kubeconfig}
+        environment = {**os.environ, "KUBECONFIG": self.kubeconfig, **more}
         return subprocess.Popen([TOOL, *arguments], env=environment, stdout=-1, stderr=-1, text=True, cwd=ROOT)
 
     def install(self, *arguments: str, **more: str) -> dict[str, Any]:
@@ -71,6 +73,15 @@ class Sandbox:
         """Return when no pod is ending any more that a test before has replaced."""
         pods = lambda: self.api.items(f"{SPACE}/pods")  # noqa: E731
         wait_until("no pod is ending", lambda: not any("deletionTimestamp" in pod["metadata"] for pod in pods()))
+
+    def token(self, space: str = "openstack") -> dict[str, Any]:
+        """Project, expiry and catalogue of a token that Keystone gives out to the gate's user."""
+
+        async def ask() -> dict[str, Any]:
+            async with connect(self.kubeconfig, None) as cluster:
+                return await prove(cluster, space)
+
+        return asyncio.run(ask())
 
     def smoke(self, *arguments: str) -> dict[str, Any]:
         """Walk a user's path with the small guest, expect success, and give the report."""
@@ -177,9 +188,9 @@ def installed_again(cloud: Sandbox, site: tuple[str, ...], name: str) -> tuple[d
     return actions, steps_of(json.loads(done.stdout))[name]
 
 
-@pytest.fixture
-def beside(sandbox):
-    """Makes small clouds beside the big one: gives their options, and takes them away."""
+@contextmanager
+def clouds_beside(sandbox: Sandbox) -> Iterator[Callable[..., tuple[str, ...]]]:
+    """Make small clouds beside the big one: gives their options, and takes them away."""
     names = []
 
     def make(name: str, *more: str) -> tuple[str, ...]:
@@ -193,6 +204,13 @@ def beside(sandbox):
             sandbox.api.ask("DELETE", f"/api/v1/namespaces/{space}/pods?gracePeriodSeconds=0")
 
 
+@pytest.fixture
+def beside(sandbox):
+    """Makes small clouds for one test."""
+    with clouds_beside(sandbox) as make:
+        yield make
+
+
 @pytest.fixture(scope="session")
 def passwords(tmp_path_factory):
     """An export in which every password holds a marker and nasty characters."""
@@ -201,11 +219,13 @@ def passwords(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def watched(sandbox, passwords, tmp_path_factory):
-    """What the install on the empty cluster said, and each process and temporary file that held a marker meanwhile."""
+    """What the install on the empty cluster said, and each process and temporary file that held a secret meanwhile."""
     made = sandbox.tool("secrets", "init", "--values", SITE, "--from", str(passwords))
     assert 0 == made.returncode, made.stderr
     folder = tmp_path_factory.mktemp("tmp")
-    with Sampler([MARKER], [folder]) as sampler:
+    words = {MARKER, *secret_values(sandbox.api)}
+    assert len(words) > len(load(passwords).data)  # keys and cookies, which are no passwords
+    with Sampler(sorted(words), [folder]) as sampler:
         arguments = ("install", "--values", SITE, "--output", "json")
         done = sandbox.tool(*arguments, TMPDIR=str(folder), XDG_CACHE_HOME=str(folder))
     assert 0 == done.returncode, done.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 
 import pytest
 
@@ -22,9 +23,9 @@ def standing(api, path, thing):
         api.ask("DELETE", f"{path}/{thing['metadata']['name']}")
 
 
-def told_soon(failed):
+def told_soon(report):
     """Whether every failure of a run was told within 5 s of its first evidence, as the product promises."""
-    steps = [step for step in json.loads(failed.stdout)["steps"] if step["state"] == "failed"]
+    steps = [step for step in json.loads(report)["steps"] if step["state"] == "failed"]
     return bool(steps) and all(0 <= step["failed"] - step["evidence"] <= 5 for step in steps)
 
 
@@ -60,7 +61,7 @@ def test_wrong_image_is_named_and_mended_by_the_same_command(cloud):
     failed = cloud.tool("install", "--values", SITE, "--output", "json", "--set", wrong)
 
     assert 1 == failed.returncode
-    assert told_soon(failed), failed.stdout
+    assert told_soon(failed.stdout), failed.stdout
     assert "memcached: Pod memcached-0" in failed.stderr
     assert "nothing:1" in failed.stderr
     assert "kubectl -n openstack describe pod memcached-0" in failed.stderr
@@ -79,7 +80,7 @@ def test_quota_is_quoted_and_the_same_command_goes_on_without_it(cloud):
     again = cloud.tool(*command)
 
     assert 1 == failed.returncode
-    assert told_soon(failed), failed.stdout
+    assert told_soon(failed.stdout), failed.stdout
     assert "exceeded quota: tight" in failed.stderr
     assert "describe resourcequota" in failed.stderr
     assert 0 == again.returncode, again.stderr
@@ -96,10 +97,11 @@ def test_bootstrap_step_that_fails_shows_its_last_lines(cloud):
     failed = cloud.tool("install", "--values", SITE, "--output", "json", "--set", wrong, "--set", retries)
 
     assert 1 == failed.returncode
-    assert told_soon(failed), failed.stdout
+    assert told_soon(failed.stdout), failed.stdout
     assert "keystone-bootstrap-" in failed.stderr
     assert "schema-expand" in failed.stderr
     assert "nowhere.invalid" in failed.stderr
+    assert re.search(r"kubectl -n openstack logs keystone-bootstrap-\S+ -c steps", failed.stderr), failed.stderr
     assert "green" == cloud.install()["outcome"]
 
 
@@ -110,7 +112,7 @@ def test_claim_without_a_class_is_named_and_made_anew_with_one(sandbox, beside):
     failed = sandbox.tool("install", "mariadb", *beside("classless", "--set", "storage.class=nowhere"), "-o", "json")
 
     assert 1 == failed.returncode
-    assert told_soon(failed), failed.stdout
+    assert told_soon(failed.stdout), failed.stdout
     assert "PersistentVolumeClaim data-mariadb-0" in failed.stderr
     assert "nowhere" in failed.stderr
     assert "kubectl get storageclass" in failed.stderr
@@ -141,21 +143,22 @@ def test_pod_that_admission_refuses_is_explained_in_its_words(sandbox, beside):
         failed = sandbox.tool("install", "memcached", *beside("refused"), "-o", "json")
 
     assert 1 == failed.returncode
-    assert told_soon(failed), failed.stdout
+    assert told_soon(failed.stdout), failed.stdout
     assert "StatefulSet memcached: FailedCreate" in failed.stderr
     assert "memcached is not for this cluster" in failed.stderr
+    assert "kubectl -n refused describe statefulset memcached" in failed.stderr
     mended = sandbox.tool("install", "memcached", *beside("refused"))
     assert 0 == mended.returncode, mended.stderr
 
 
-def test_key_that_vanished_from_a_secret_is_named(cloud):
+def test_key_that_vanished_from_a_secret_is_named(cloud, tmp_path):
     """
     The Secret and the key; with the key back, the same command goes on.
     """
     cloud.tool("uninstall", "keystone", "mariadb", "--values", SITE, "-o", "text")
     path, merge = f"{SPACE}/secrets/keystone-secrets", "application/merge-patch+json"
     _, whole = cloud.api.ask("GET", path)
-    with cloud.begun("install", "--values", SITE, "-o", "text") as running:
+    with cloud.begun("install", "--values", SITE, "-o", "text", XDG_STATE_HOME=str(tmp_path)) as running:
         for line in running.stdout:
             if "mariadb: helm applies" in line:
                 cloud.api.ask("PATCH", path, {"data": {"admin-password": None}}, merge)
@@ -163,6 +166,7 @@ def test_key_that_vanished_from_a_secret_is_named(cloud):
     cloud.api.ask("PATCH", path, {"data": whole["data"]}, merge)
 
     assert 1 == running.returncode, stderr
+    assert told_soon(next(tmp_path.rglob("report.json")).read_text()), stderr
     assert "non-existent secret key: admin-password" in stderr
     assert "kubectl -n openstack describe secret keystone-secrets" in stderr
     assert "green" == cloud.install()["outcome"]

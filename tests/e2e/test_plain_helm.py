@@ -16,8 +16,8 @@ CHARTS = ("keystone", "memcached", "rabbitmq", "mariadb")
 
 def test_charts_installed_all_at_once_come_up_by_themselves(sandbox, tmp_path):
     """
-    From an OCI registry, where they are what the folder holds: the orchestrator adds speed and explanations, never
-    something without which a chart is broken.
+    From an OCI registry, where they are what the folder holds, up to a token: the orchestrator adds speed and
+    explanations, never something without which a chart is broken.
     """
     own = ["--set", "namespaces.control=plain", "--set", "namespaces.node=plain-node", "--set", "name=plain"]
     made = sandbox.tool("secrets", "init", "--values", SITE, *own)
@@ -37,6 +37,8 @@ def test_charts_installed_all_at_once_come_up_by_themselves(sandbox, tmp_path):
     tested = sandbox.run("helm", "test", "-n", "plain", "keystone", "--timeout", "2m")
     assert 0 == tested.returncode, tested.stderr
     assert {"up"} == soon_up(sandbox, own)
+    token = sandbox.token("plain")
+    assert ("service", {"identity"}) == (token["project"], {kind for kind, _, _ in token["catalogue"]})
     assert {name: files(ROOT / "charts" / name) for name in CHARTS} == pulled(sandbox, target, tmp_path / "pulled")
     sandbox.tool("uninstall", "--values", SITE, "--delete-data", *own)
 

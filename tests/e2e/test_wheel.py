@@ -1,4 +1,4 @@
-"""The built wheel, alone in an empty environment away from the checkout, with its own data."""
+"""The built wheel, alone in an empty environment away from the checkout, installs a cloud with its own data."""
 
 from __future__ import annotations
 
@@ -8,35 +8,61 @@ import sys
 
 import pytest
 
-from tests.e2e.conftest import ROOT
+from tests.e2e.conftest import ROOT, SITE, clouds_beside
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+SPACE = "wheel"
 
 
-def test_wheel_generates_plans_and_installs_with_its_own_data(cloud, tmp_path):
-    """
-    Pip install, and the tool works without a checkout.
-    """
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "dist")]
+@pytest.fixture(scope="module")
+def run(sandbox, tmp_path_factory):
+    """Runs the tool of the wheel on a cloud beside the big one; gives what it printed."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder / "dist")]
     subprocess.run(build, check=True, capture_output=True, cwd=ROOT)
-    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
-    wheel = str(next((tmp_path / "dist").glob("*.whl")))
-    pip = [str(tmp_path / "venv/bin/pip"), "install", "-q", wheel]
-    subprocess.run(pip, check=True, capture_output=True, cwd=tmp_path)
-    tool = str(tmp_path / "venv/bin/kolla-k8s")
-    site = tmp_path / "site.yaml"
-    site.write_text((ROOT / "values/sites/sandbox.yaml").read_text())
+    subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
+    wheel = str(next((folder / "dist").glob("*.whl")))
+    pip = [str(folder / "venv/bin/pip"), "install", "-q", wheel]
+    subprocess.run(pip, check=True, capture_output=True, cwd=folder)
+    (folder / "site.yaml").write_bytes((ROOT / SITE).read_bytes())
+    with clouds_beside(sandbox) as make:
+        site = [str(folder / "site.yaml") if word == SITE else word for word in make(SPACE)]
 
-    def run(*arguments):
-        command = ["env", "-C", str(tmp_path), "-u", "PYTHONPATH", tool, *arguments]
-        done = cloud.run(*command)
-        assert 0 == done.returncode, done.stderr
-        return done.stdout
+        def one(verb, *arguments, of_site=True):
+            command = [str(folder / "venv/bin/kolla-k8s"), verb, *(site if of_site else ()), *arguments]
+            done = sandbox.run("env", "-C", str(folder), "-u", "PYTHONPATH", *command)
+            assert 0 == done.returncode, done.stderr
+            return done.stdout
 
-    charts = run("gen-charts", "--output", str(tmp_path / "charts"))
-    plan = json.loads(run("plan", "--values", str(site), "--output", "json"))
-    report = json.loads(run("install", "--values", str(site), "--output", "json"))
+        yield one
+
+
+@pytest.fixture(scope="module")
+def installed(run):
+    """Report of the wheel's install, its Secrets made before."""
+    return json.loads(run("install", "--output", "json"))
+
+
+def test_wheel_generates_plans_and_installs_with_its_own_data(run, installed, sandbox, tmp_path):
+    """
+    Pip install, and the tool works without a checkout, up to a token.
+    """
+    charts = run("gen-charts", "--output", str(tmp_path / "charts"), of_site=False)
+    plan = json.loads(run("plan", "--output", "json"))
 
     assert f"{len(list((ROOT / 'service_defs').glob('*.yaml')))} charts" in charts
-    assert str(tmp_path / "venv") in plan["steps"][0]["chart"]
-    assert "green" == report["outcome"]
+    assert "/venv/lib/" in plan["steps"][0]["chart"]
+    assert ("green", {"install"}) == (installed["outcome"], {step["action"] for step in installed["steps"]})
+    assert "service" == sandbox.token(SPACE)["project"]
+
+
+def test_install_right_after_the_first_writes_nothing_but_the_lease(run, installed, sandbox):  # noqa: ARG001 - it was
+    """
+    The second install of a cloud is the first one that has nothing to do.
+    """
+    before = len(sandbox.writes())
+
+    report = json.loads(run("install", "--output", "json"))
+
+    assert {"unchanged"} == {step["action"] for step in report["steps"]}
+    assert {"leases"} == {kind for _, kind, _ in sandbox.writes()[before:]}
