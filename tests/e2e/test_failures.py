@@ -8,6 +8,7 @@ import re
 
 import pytest
 
+from sandbox.control_plane import wait_until
 from tests.e2e.conftest import SITE, SPACE, own_cloud
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
@@ -27,6 +28,12 @@ def told_soon(report):
     """Whether every failure of a run was told within 5 s of its first evidence, as the product promises."""
     steps = [step for step in json.loads(report)["steps"] if step["state"] == "failed"]
     return bool(steps) and all(0 <= step["failed"] - step["evidence"] <= 5 for step in steps)
+
+
+def refuses_pods(api):
+    """Whether a pod in ``default`` would be refused: the API server reads a policy a while after it is made."""
+    pod = {"metadata": {"name": "asked"}, "spec": {"containers": [{"name": "a", "image": "a"}]}}
+    return api.ask("POST", "/api/v1/namespaces/default/pods?dryRun=All", pod)[0] == 422
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -132,7 +139,8 @@ def test_pod_that_admission_refuses_is_explained_in_its_words(sandbox, beside):
         "kind": "ValidatingAdmissionPolicy",
         "spec": {"failurePolicy": "Fail", "matchConstraints": {"resourceRules": [pods]}, "validations": [rule]},
     }
-    where = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "refused"}}}
+    spaces = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["refused", "default"]}
+    where = {"namespaceSelector": {"matchExpressions": [spaces]}}
     binding = {
         **about,
         "kind": "ValidatingAdmissionPolicyBinding",
@@ -140,6 +148,7 @@ def test_pod_that_admission_refuses_is_explained_in_its_words(sandbox, beside):
     }
     path = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolic"
     with standing(sandbox.api, f"{path}ies", policy), standing(sandbox.api, f"{path}ybindings", binding):
+        wait_until("the policy is in force", lambda: refuses_pods(sandbox.api))
         failed = sandbox.tool("install", "memcached", *beside("refused"), "-o", "json")
 
     assert 1 == failed.returncode
