@@ -6,6 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 3
+PYTHONS ?= python3.12 python3.13 python3.14
 SITE ?= values/sites/$(if $(KUBECONFIG),demo,sandbox).yaml
 CHECKOV ?= 3.3.30
 CHECKOV_HOME = $${XDG_CACHE_HOME:-$$HOME/.cache}/kolla-k8s/checkov-$(CHECKOV)
@@ -13,7 +14,7 @@ HELM = $$(dirname $$($(BIN)/python -m sandbox helm))
 export PYTHONPATH := $(CURDIR)
 unexport PYTHONDONTWRITEBYTECODE  # else the checkout is compiled anew at each start of a command
 
-.PHONY: help setup fmt lint types imports check test unit e2e test-compute outages faults faults-full faults-report cover golden charts charts-check checkov bench demo docs docs-check lock package images sandbox-up sandbox-down sandbox-status
+.PHONY: help setup fmt lint types imports check test unit pythons e2e test-compute outages faults faults-full faults-report cover golden charts charts-check checkov bench demo docs docs-check lock package images sandbox-up sandbox-down sandbox-status
 
 ##@ Build
 help: ## Show this help
@@ -58,6 +59,9 @@ test: check ## All tests, on real images too; those that share no cluster side b
 
 unit: setup ## Tests that need nothing but helm
 	PATH="$(HELM):$$PATH" $(BIN)/pytest -m "not cluster and not e2e and not sandbox"
+
+pythons: ## Quick tests and the same charts under other Pythons; PYTHONS names those that are here
+	for python in $(PYTHONS); do $(MAKE) charts-check unit PYTHON=$$python VENV=.venv-$$(basename $$python); done
 
 outages: setup ## Lose members, pods and the node again and again
 	PATH="$(HELM):$$PATH" OUTAGES=10 $(BIN)/pytest tests/e2e/test_ha.py
