@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 TOOL = str(Path(sys.executable).parent / "kolla-k8s")
 SITE = {
-    "a.yaml": "apiVersion: kolla-k8s.io/v1\nkind: Site\nname: sky\npresets: [nix]\nregoin: north\n",
+    "a.yaml": "apiVersion: kolla-k8s.io/v1\nkind: Site\nname: sky\npresets: [nix]\nregioon: north\n",
     "b.yaml": "services:\n  memcashed: {}\n  keystone: {optionz: {}}\n",
     "c.yaml": "a: 1\na: 2\n",
 }
@@ -72,7 +72,7 @@ def test_problems_of_all_files_of_a_site_are_said_at_once(tmp_path):
     assert [
         "--set a.b.c: is no assignment",
         "a.yaml:4:11: presets[0]",
-        "a.yaml:5:1: regoin",
+        "a.yaml:5:1: regioon",
         "b.yaml:2:3: services.memcashed",
         "b.yaml:3:14: services.keystone.optionz",
         'c.yaml:2:1: the key "a" is there already, in line 1',
