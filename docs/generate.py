@@ -154,6 +154,7 @@ def _exit_codes() -> str:
     for kind in vars(errors).values():
         if isinstance(kind, type) and issubclass(kind, errors.KollaK8sError):
             found.setdefault(kind.exit_code, []).append(f"`{kind.__name__}`: {_flat(kind.__doc__ or '')}")
+    found[141] = ["Whoever read the output has gone away, as `head` does."]
     rows = [f"| {code} | {' '.join(texts)} |" for code, texts in sorted(found.items())]
     return "\n".join(["# Exit codes", "", "| code | meaning |", "|---|---|", *rows]) + "\n"
 

@@ -171,6 +171,13 @@ async def _capacity(cluster: Cluster, items: list[KubeObject], ours: Collection[
 
 async def _dns(cluster: Cluster) -> list[Finding]:
     slices = await cluster.list(SLICES, "kube-system", labels="kubernetes.io/service-name=kube-dns")
-    if any(one.get("endpoints") for one in slices):
+    ready = [
+        endpoint
+        for one in slices
+        for endpoint in one.get("endpoints") or ()
+        if endpoint.get("conditions", {}).get("ready", True) is not False  # nothing said is ready, as Kubernetes has it
+    ]
+    if ready:
         return [Finding("DNS", "ok", "kube-dns has endpoints")]
-    return [Finding("DNS", "warning", "the Service kube-system/kube-dns has no endpoints", "check the cluster's DNS")]
+    fact = "the Service kube-system/kube-dns has no ready endpoints"
+    return [Finding("DNS", "warning", fact, "look at its pods: `kubectl -n kube-system get pods -l k8s-app=kube-dns`")]

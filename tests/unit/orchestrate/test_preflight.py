@@ -354,6 +354,19 @@ def test_cluster_without_dns_is_worth_a_warning():
     assert "warning" == asked(cluster)["DNS"].level
 
 
+@pytest.mark.parametrize(("conditions", "level"), [({"ready": False}, "warning"), ({"ready": True}, "ok"), ({}, "ok")])
+def test_pods_of_dns_that_are_not_ready_answer_nobody(conditions, level):
+    """
+    One that has said nothing counts as ready, as Kubernetes has it.
+    """
+    cluster = a_cluster()
+    about = {"name": "kube-dns-1", "labels": {"kubernetes.io/service-name": "kube-dns"}}
+    endpoints = [{"addresses": ["10.0.0.10"], "conditions": conditions}]
+    cluster.put(SLICES, {"metadata": about, "endpoints": endpoints}, "kube-system")
+
+    assert level == asked(cluster)["DNS"].level
+
+
 @pytest.mark.parametrize(
     ("text", "number"),
     [("2", 2.0), (3, 3.0), ("100m", 0.1), ("1.5Gi", 1.5 * 2**30), ("5k", 5000.0), ("no number", 0.0)],

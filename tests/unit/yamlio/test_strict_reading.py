@@ -53,6 +53,7 @@ def test_scalars_follow_yaml_1_2(text, expected):
         ('"a\\0": 1', "f:1:1: holds an invisible character (U+0000); delete its escape"),
         ("[" * 5000, "f:1:65: is nested deeper than 64 levels; flatten it"),
         (BOMB, "f:1:16: grows more than tenfold through aliases; write the values out"),
+        ("a: &a x\nb: [" + "*a, " * 1001 + "]", "f:2:4005: has more than 1000 aliases; write the values out"),
         (b"a: \xff", "f:1:1: is not UTF-8; save it as UTF-8"),
         ("x" * (5 * 1024 * 1024 + 1), "f: is larger than 5 MiB; split it"),
     ],
