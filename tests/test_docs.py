@@ -142,6 +142,19 @@ def test_examples_in_help_parse():
             assert set() == set(words) - {option for parameter in sub.params for option in parameter.opts}
 
 
+def test_reference_names_every_exit_code():
+    """
+    Those of errors, and those that the program ends with by itself.
+    """
+    pattern = r"(?:exit_code(?:: ClassVar\[int\])? = |\bsys\.exit\(|\bExit\()(\d+)"
+    code = [path.read_text() for path in (ROOT / "kolla_k8s").glob("*.py")]
+    code += [path.read_text() for path in (ROOT / "kolla_k8s/cli").rglob("*.py")]
+    page = (ROOT / "docs/reference/exit-codes.md").read_text()
+    used = {number for text in code for number in re.findall(pattern, text)}
+
+    assert {"0", *used} == set(re.findall(r"^\| (\d+) \| .", page, re.MULTILINE))
+
+
 def test_version_is_printed():
     """
     One place, one word.

@@ -367,6 +367,24 @@ def test_pods_of_dns_that_are_not_ready_answer_nobody(conditions, level):
     assert level == asked(cluster)["DNS"].level
 
 
+def test_dns_of_which_no_pod_is_ready_is_named_with_where_to_look():
+    """
+    In however many slices; one ready pod among them would do.
+    """
+    cluster, about = a_cluster(), {"kubernetes.io/service-name": "kube-dns"}
+    for number in (1, 2):
+        one = {"metadata": {"name": f"kube-dns-{number}", "labels": about}}
+        cluster.put(SLICES, {**one, "endpoints": [{"conditions": {"ready": False}}] * 2}, "kube-system")
+    before = asked(cluster)["DNS"]
+    more = {"metadata": {"name": "kube-dns-3", "labels": about}, "endpoints": [{"conditions": {"ready": True}}]}
+    cluster.put(SLICES, more, "kube-system")
+
+    fact = "the Service kube-system/kube-dns has no ready endpoints"
+    way_out = "look at its pods: `kubectl -n kube-system get pods -l k8s-app=kube-dns`"
+    assert Finding("DNS", "warning", fact, way_out) == before
+    assert Finding("DNS", "ok", "kube-dns has endpoints") == asked(cluster)["DNS"]
+
+
 @pytest.mark.parametrize(
     ("text", "number"),
     [("2", 2.0), (3, 3.0), ("100m", 0.1), ("1.5Gi", 1.5 * 2**30), ("5k", 5000.0), ("no number", 0.0)],
