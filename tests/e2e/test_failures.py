@@ -30,6 +30,11 @@ def told_soon(report):
     return bool(steps) and all(0 <= step["failed"] - step["evidence"] <= 5 for step in steps)
 
 
+def states_of(status):
+    """What ``status`` says of each service."""
+    return {row["service"]: row["state"] for row in json.loads(status.stdout)}
+
+
 def refuses_pods(api):
     """Whether a pod in ``default`` would be refused: the API server reads a policy a while after it is made."""
     pod = {"metadata": {"name": "asked"}, "spec": {"containers": [{"name": "a", "image": "a"}]}}
@@ -102,6 +107,8 @@ def test_bootstrap_step_that_fails_shows_its_last_lines(cloud):
     retries = r"services.keystone.config.keystone\.conf.database.max_retries=1"
 
     failed = cloud.tool("install", "--values", SITE, "--output", "json", "--set", wrong, "--set", retries)
+    status = cloud.tool("status", "--values", SITE, "--output", "json")
+    why = cloud.tool("why", "keystone", "--values", SITE)
 
     assert 1 == failed.returncode
     assert told_soon(failed.stdout), failed.stdout
@@ -109,6 +116,12 @@ def test_bootstrap_step_that_fails_shows_its_last_lines(cloud):
     assert "schema-expand" in failed.stderr
     assert "nowhere.invalid" in failed.stderr
     assert re.search(r"kubectl -n openstack logs keystone-bootstrap-\S+ -c steps", failed.stderr), failed.stderr
+    assert (1, "keystone: not up; see `kolla-k8s why keystone`\n") == (status.returncode, status.stderr)
+    assert {"mariadb": "up", "keystone": "failed"}.items() <= states_of(status).items()
+    first, *needs = why.stdout.splitlines()
+    assert (1, "keystone: not up\n") == (why.returncode, why.stderr)
+    assert re.match(r"keystone: failed: .*see `kubectl -n openstack logs keystone-bootstrap-", first), why.stdout
+    assert ["  mariadb: up", "  memcached: up"] == sorted(needs)
     assert "green" == cloud.install()["outcome"]
 
 
@@ -117,12 +130,16 @@ def test_claim_without_a_class_is_named_and_made_anew_with_one(sandbox, beside):
     Templates of claims cannot be changed in place; volumes that never came to be hold nothing.
     """
     failed = sandbox.tool("install", "mariadb", *beside("classless", "--set", "storage.class=nowhere"), "-o", "json")
+    status = sandbox.tool("status", *beside("classless"), "-o", "json")
+    why = sandbox.tool("why", "keystone", *(word for word in beside("classless") if word not in {"-o", "text"}))
 
     assert 1 == failed.returncode
     assert told_soon(failed.stdout), failed.stdout
     assert "PersistentVolumeClaim data-mariadb-0" in failed.stderr
     assert "nowhere" in failed.stderr
     assert "kubectl get storageclass" in failed.stderr
+    assert (1, "not installed") == (status.returncode, states_of(status)["keystone"])
+    assert (1, "keystone: not installed; run `kolla-k8s install keystone`\n") == (why.returncode, why.stdout)
     mended = sandbox.tool("install", "mariadb", *beside("classless"))
     assert 0 == mended.returncode, mended.stderr
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 from pathlib import Path
@@ -44,6 +45,29 @@ def test_no_secret_stands_outside_its_secret(cloud, watched):
     later = cloud.tool("install", "--values", SITE, "--output", "json")
 
     assert [] == leaks(cloud, first.stdout, first.stderr, later.stdout, later.stderr)
+
+
+def test_export_makes_another_cloud_with_the_same_passwords(cloud, beside, tmp_path):
+    """
+    In a file that only its owner reads and that is never written over; what the cluster rotates stays there.
+    """
+    file, space = tmp_path / "secrets.yaml", "copied"
+    options = [word for word in beside(space) if word not in {"-o", "text"}]
+
+    exported = cloud.tool("secrets", "export", str(file), "--values", SITE)
+    whole = file.read_bytes()
+    again = cloud.tool("secrets", "export", str(file), "--values", SITE)
+    made = cloud.tool("secrets", "init", "--from", str(file), *options)
+
+    assert [0, 3, 0] == [done.returncode for done in (exported, again, made)], again.stderr + made.stderr
+    assert "name a file that is not there" in again.stderr
+    assert (0o600, whole) == (file.stat().st_mode & 0o777, file.read_bytes())
+    given = load(file).data
+    assert {"keystone-secrets", "mariadb-secrets", "rabbitmq-secrets"} <= set(given)
+    assert not any("fernet" in name or "credential" in name for name in given)
+    for name, keys in given.items():
+        data = cloud.api.ask("GET", f"/api/v1/namespaces/{space}/secrets/{name}")[1]["data"]
+        assert keys == {key: base64.b64decode(value).decode() for key, value in data.items()}
 
 
 def test_bundle_of_a_failure_holds_no_secret(cloud, tmp_path):
