@@ -75,13 +75,17 @@ def _no_map(document: Document, path: Keys) -> Problem:
     return Problem(document.place(path), spell(path), "is no map", "write Secrets and, below each, its keys")
 
 
+def _own(spec: SecretSpec, data: dict[str, str]) -> dict[str, str]:
+    """What of a Secret is the site's: neither keys of the cluster nor some that no chart expects."""
+    return {key: value for key, value in data.items() if key in spec.keys and key not in spec.of_cluster}
+
+
 async def export_secrets(source: Source, target: Target, file: Path) -> None:
-    """Write the site's own secrets into a new file of mode 0600."""
-    cloud = load_cloud(source)
+    """Write the site's own secrets into a new file of mode 0600: no more than ``init`` takes from it."""
+    specs = {spec.name: spec for spec in _specs(load_cloud(source)) if spec.owner == "site" and spec.keys}
     async with opened(target) as session:
-        found = await read_secrets(
-            session.cluster, [spec for spec in _specs(cloud) if spec.owner == "site" and spec.keys]
-        )
+        there = await read_secrets(session.cluster, specs.values())
+    found = {name: _own(specs[name], data) for name, data in there.items()}
     try:
         handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     except OSError as error:

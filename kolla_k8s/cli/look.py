@@ -82,7 +82,8 @@ async def _explain(
     observer, found = seen
     indent = "  " * depth
     if name not in found:
-        sys.stdout.write(f"{indent}{name}: not installed; run `kolla-k8s install {name}`\n")
+        way_out = f"run `kolla-k8s install {name}`" if name in cloud.wanted.values else "enable it in the site file"
+        sys.stdout.write(f"{indent}{name}: not installed; {way_out}\n")
         return False
     judgement = await _judge(session, cloud, observer, name)
     if judgement.state is State.READY:

@@ -42,7 +42,8 @@ class Screen:
         """Take note of a changed row."""
         self._rows[row.step.name] = row
         key = (row.phase, len(row.warnings), len(row.rolled))
-        if self.is_live or self.is_json or self._said.get(row.step.name) == key:
+        is_told = row.phase is Phase.WAITING or self._said.get(row.step.name) == key
+        if self.is_live or self.is_json or is_told:
             return
         self._said[row.step.name] = key
         self._write(_line(row))
@@ -59,11 +60,16 @@ class Screen:
             self._on_closed()
 
     def _table(self) -> Any:
+        """Draw every row; where they are more than lines, what is at work comes first, for the rest is cut off."""
+        from rich import get_console  # noqa: PLC0415
         from rich.table import Table  # noqa: PLC0415
         from rich.text import Text  # noqa: PLC0415
 
+        rows = list(self._rows.values())
+        if len(rows) >= get_console().height:
+            rows.sort(key=lambda row: (row.phase in DONE, row.phase is Phase.WAITING))
         drawn = Table(*HEAD, box=None, pad_edge=False, expand=True)
-        for cells in table(list(self._rows.values())):
+        for cells in table(rows):
             drawn.add_row(*(Text(self._redact(cell), overflow="ellipsis", no_wrap=True) for cell in cells))
         return drawn
 

@@ -21,7 +21,7 @@ class Means:
 
     Attributes:
         check: Runs a gate once; an error of the port counts as red.
-        on_change: Called with a row whenever it changed.
+        on_change: Called with each row when a run begins, and whenever one changed.
         helm_slots: How many helm processes at once.
         patience_s: How long a step may show no progress.
         limit_s: How long the whole run may take.

@@ -68,6 +68,8 @@ class _Run:
         try:
             for row in self.report.rows.values():
                 self._consider(row)
+            for row in self.report.rows.values():
+                self.means.on_change(row)
             while self._tasks:
                 done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
                 self._tasks -= done

@@ -34,6 +34,7 @@ class SecretSpec:
         keys: Key -> what it holds; empty when the operator makes the whole Secret.
         owner: ``site`` or ``cluster``.
         about: What the operator must know of what is not generated.
+        of_cluster: Those of the keys that belong to the cluster, whoever owns the Secret.
     """
 
     name: str
@@ -41,6 +42,7 @@ class SecretSpec:
     keys: Mapping[str, SecretKind]
     owner: str = "site"
     about: str = ""
+    of_cluster: frozenset[str] = frozenset()
 
 
 def generate(kind: SecretKind) -> str:
@@ -66,7 +68,8 @@ def secret_specs(catalog: Catalog, services: Iterable[str], namespaces: Mapping[
             ref = secret_ref(service, secret)
             declared = service.spec.secrets.get(secret)
             owner, about = (declared.owner, declared.help) if declared else ("site", "")
-            spec = SecretSpec(ref.secret, space, _keys(ref, kind), owner, about)
+            keys = _keys(ref, kind)
+            spec = SecretSpec(ref.secret, space, keys, owner, about, frozenset(keys if owner == "cluster" else ()))
             found[ref.secret] = _joined(found.get(ref.secret, spec), spec)
     return sorted(found.values(), key=lambda spec: spec.name)
 
@@ -80,7 +83,8 @@ def _keys(ref: SecretRef, kind: SecretKind) -> dict[str, SecretKind]:
 def _joined(one: SecretSpec, other: SecretSpec) -> SecretSpec:
     """Put the keys of one Secret together; it is the cluster's only when all of them are."""
     owner = "site" if "site" in {one.owner, other.owner} else "cluster"
-    return SecretSpec(one.name, one.namespace, {**one.keys, **other.keys}, owner, one.about)
+    of_cluster = one.of_cluster | other.of_cluster
+    return SecretSpec(one.name, one.namespace, {**one.keys, **other.keys}, owner, one.about, of_cluster)
 
 
 async def ensure_namespaces(cluster: Cluster, namespaces: Mapping[str, str]) -> list[str]:
