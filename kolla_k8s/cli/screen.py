@@ -27,9 +27,8 @@ class Screen:
         self._live: Any = None
 
     @contextmanager
-    def shown(self, rows: dict[str, Row] | None = None) -> Iterator[None]:
+    def shown(self) -> Iterator[None]:
         """Show rows for the length of a block."""
-        self._rows = rows or {}
         if not self.is_live:
             yield
             return

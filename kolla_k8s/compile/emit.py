@@ -86,12 +86,13 @@ def _marked(item: Any, expressions: list[str]) -> Any:
 
 def _shortened(item: Any) -> Any:
     """A map of a list on one line, such as a mount or a port, where it is short and Helm fills nothing in."""
-    text = one_line(item) if isinstance(item, dict) and _is_filled(item) else ""
+    text = one_line(item) if isinstance(item, dict) and _is_plain(item) else ""
     return Go(text) if text and len(text) <= WIDTH else item
 
 
-def _is_filled(item: Any) -> bool:
-    return all(map(_is_filled, item.values())) if isinstance(item, dict) else not isinstance(item, Go | Block | Line)
+def _is_plain(item: Any) -> bool:
+    """Whether Helm fills nothing in, at any depth of maps."""
+    return all(map(_is_plain, item.values())) if isinstance(item, dict) else not isinstance(item, Go | Block | Line)
 
 
 def _unmarked(line: str, expressions: list[str]) -> str:

@@ -171,13 +171,8 @@ async def _capacity(cluster: Cluster, items: list[KubeObject], ours: Collection[
 
 async def _dns(cluster: Cluster) -> list[Finding]:
     slices = await cluster.list(SLICES, "kube-system", labels="kubernetes.io/service-name=kube-dns")
-    ready = [
-        endpoint
-        for one in slices
-        for endpoint in one.get("endpoints") or ()
-        if endpoint.get("conditions", {}).get("ready", True) is not False  # nothing said is ready, as Kubernetes has it
-    ]
-    if ready:
+    endpoints = [endpoint for one in slices for endpoint in one.get("endpoints") or ()]
+    if any(one.get("conditions", {}).get("ready", True) for one in endpoints):  # nothing said is ready
         return [Finding("DNS", "ok", "kube-dns has endpoints")]
     fact = "the Service kube-system/kube-dns has no ready endpoints"
     return [Finding("DNS", "warning", fact, "look at its pods: `kubectl -n kube-system get pods -l k8s-app=kube-dns`")]

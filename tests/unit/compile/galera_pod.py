@@ -11,7 +11,6 @@ from contextlib import contextmanager
 
 from tests.unit.compile.pod import PROGRAMS
 
-UUID = "ef3d2fd2-e73e-11f1-a849-27dfa281742d"
 PATIENCE_S = 60
 
 

@@ -8,9 +8,9 @@ import signal
 import galera_api
 import pytest
 
+from tests.unit.compile.galera_member import UUID
 from tests.unit.compile.galera_pod import (
     PATIENCE_S,
-    UUID,
     called,
     data,
     member_root,

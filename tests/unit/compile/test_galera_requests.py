@@ -14,7 +14,8 @@ from contextlib import contextmanager
 import galera_api
 import pytest
 
-from tests.unit.compile.galera_pod import PATIENCE_S, UUID, member_root, program, running, until
+from tests.unit.compile.galera_member import UUID
+from tests.unit.compile.galera_pod import PATIENCE_S, member_root, program, running, until
 from tests.unit.compile.pod import HERE, PROGRAMS, serving
 
 
