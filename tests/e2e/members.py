@@ -166,6 +166,36 @@ for addresses in sys.stdin:
 """
 
 
+class Asker:
+    """A process in a network that asks agents how they are; it stays: a new one each time would take much longer.
+
+    A power cut ends it, for it cuts the whole network of the node: then the next question begins another.
+    """
+
+    def __init__(self, *prefix: str) -> None:
+        """``prefix`` is the command that enters the network."""
+        self._command = [*prefix, sys.executable, "-c", ASK]
+        self.process = self._begun()
+
+    def said(self, addresses: Iterable[str]) -> list[dict[str, Any]]:
+        """What the agents say that answer; nothing when the process ended meanwhile."""
+        if self.process.poll() is not None:
+            self.end()
+            self.process = self._begun()
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        with contextlib.suppress(BrokenPipeError):
+            print(*addresses, file=self.process.stdin, flush=True)
+        return json.loads(self.process.stdout.readline() or "[]")
+
+    def end(self) -> None:
+        """Let it end."""
+        self.process.communicate()
+
+    def _begun(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
 class Components(Repeated):
     """Asks Galera's agents which primary components there are.
 
@@ -181,27 +211,18 @@ class Components(Repeated):
         api = members.api  # a connection is nothing that threads can share
         own = replace(members.sandbox, api=Api(members.sandbox.at.pki, "system", *api.address))
         self._members = Members(own, members.service)
-        command = ["nsenter", f"--net=/run/netns/{own.at.netns}", sys.executable, "-c", ASK]
-        self._asker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._asker = Asker("nsenter", f"--net=/run/netns/{own.at.netns}")
 
     def look(self) -> None:
         """Ask all of them once."""
         with contextlib.suppress(OSError):
-            addresses = [pod["status"].get("podIP", "") for pod in self._members.pods()]
-            said = json.loads(self._answer(addresses))
+            said = self._asker.said(pod["status"].get("podIP", "") for pod in self._members.pods())
             seen = [set(filter(None, one["sees"])) for one in said if one["primary"]]
             self.heard += any(seen)
             if any(not one & other for one in seen for other in seen if one and other):
                 self.split.append(said)
 
-    def _answer(self, addresses: list[str]) -> str:
-        """What a process in the sandbox's network is told; it stays: a new one each time would take much longer."""
-        assert self._asker.stdin is not None
-        assert self._asker.stdout is not None
-        print(*addresses, file=self._asker.stdin, flush=True)
-        return self._asker.stdout.readline()
-
     def __exit__(self, *about: object) -> None:
         """End."""
         super().__exit__(*about)
-        self._asker.communicate()
+        self._asker.end()
