@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
@@ -62,20 +63,24 @@ class Sampler(Repeated):
 
     def look(self) -> None:
         """Read everything once."""
-        for place, text in [*self._of_processes(), *self._of_files()]:
+        for place, text in [*self._of_processes(), *texts_of(self._folders)]:
             if any(word in text for word in self._words):
                 self.found.add(place)
 
     def _of_processes(self) -> Iterator[tuple[str, bytes]]:
         for folder in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
-                name = (folder / "comm").read_text().strip()
+                name = (folder / "comm").read_text(errors="replace").strip()
                 self.processes.add(name)
                 for file in ("cmdline", "environ"):
                     yield f"{file} of {name} ({folder.name})", (folder / file).read_bytes()
 
-    def _of_files(self) -> Iterator[tuple[str, bytes]]:
-        for path in (path for folder in self._folders for path in folder.rglob("*")):
-            with suppress(OSError):
-                if path.is_file() and path.stat().st_size < SMALL:
-                    yield str(path), path.read_bytes()
+
+def texts_of(folders: Iterable[Path]) -> Iterator[tuple[str, bytes]]:
+    """Path and content of each small file; files and folders that go meanwhile are passed over."""
+    for folder in folders:
+        for place, _, names in os.walk(folder):
+            for path in (Path(place, name) for name in names):
+                with suppress(OSError):
+                    if path.is_file() and path.stat().st_size < SMALL:
+                        yield str(path), path.read_bytes()
