@@ -152,7 +152,7 @@ def _podfiles(catalog: Catalog, service: Service) -> dict[str, dict[str, Any]]:
 
 def _programs(service: Service, *, has_pods: bool) -> list[str]:
     """Programs that pods of this service run, beside those of their images."""
-    programs = {"init.py"} if has_pods else set()
+    programs = {"formats.py", "init.py"} if has_pods else set()
     programs |= {program for w in service.spec.workloads.values() for program in w.programs}
     programs |= {"bootstrap.py"} if service.spec.bootstrap else set()
     programs |= {"rotate.py"} if any(task.rotate for task in service.spec.periodic.values()) else set()

@@ -1,8 +1,8 @@
 """Make a pod ready to start: wait for what it needs, then write its configuration into memory.
 
-Shipped by every chart and run by the image's own python3 (>= 3.9), so: the standard library alone, one file. It says on
-one line what it waits for and why, and never exits non-zero while it waits. Secrets are read from mounted files and
-written to mounted memory: they stand in no argument, no environment variable and no log line.
+Shipped by every chart and run by the image's own python3 (>= 3.9), so: the standard library alone. It says on one line
+what it waits for and why, and never exits non-zero while it waits. Secrets are read from mounted files and written to
+mounted memory: they stand in no argument, no environment variable and no log line.
 """
 
 import http.client
@@ -18,6 +18,8 @@ import sys
 import time
 from pathlib import Path
 from urllib.parse import quote
+
+import formats
 
 ROOT = Path(os.environ.get("KOLLA_K8S_ROOT", "/"))
 POD_FILE = ROOT / "kolla-k8s/pod.json"
@@ -102,7 +104,7 @@ class Facts:
 
     def option(self, name):
         """What the site chose for an option of this service, for this node; it may name facts of the node."""
-        return fill(_plain(self.pod["options"][name]), self)
+        return fill(formats.plain(self.pod["options"][name]), self)
 
     def fact(self, name):
         """What a step of this service's bootstrap found; empty where options left the step out."""
@@ -208,116 +210,13 @@ def _resolved(host):
             time.sleep(1)
 
 
-def render(file, facts):
-    """Write one configuration file's text: ``file`` has ``format`` and ``content``."""
-    return {"ini": _ini, "uwsgi": _uwsgi, "my.cnf": _my_cnf, "pymysql": _pymysql, "sysctl": _sysctl, "raw": _raw}.get(
-        file["format"], _json
-    )(file["content"], facts)
-
-
-def _sections(content, line):
-    ordered = sorted(content, key=lambda section: (section != "DEFAULT", section))
-    return "\n".join(
-        f"[{section}]\n"
-        + "".join(
-            line(key, item)
-            for key, value in sorted((content[section] or {}).items())
-            for item in (value if isinstance(value, list) else [value])
-            if item is not None
-        )
-        for section in ordered
-        if content[section] is not None
-    )
-
-
-def _plain(value):
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _one_line(value):
-    if "\n" in value or "\r" in value:
-        raise SystemExit("a value of an option holds a line break, which its file's format cannot say")
-    return value
-
-
-def _ini(content, facts):
-    def line(key, value):
-        text = _one_line(fill(_plain(value), facts, lambda found: found.replace("$", "$$")))
-        needs_quotes = text != text.strip() or (len(text) > 1 and text[0] == text[-1] and text[0] in "\"'")
-        return f'{key} = "{text}"\n' if needs_quotes else f"{key} = {text}\n"
-
-    return _sections(content, line)
-
-
-def _uwsgi(content, facts):
-    return _sections(
-        content, lambda k, v: f"{k} = {_one_line(fill(_plain(v), facts, lambda s: s.replace('%', '%%')))}\n"
-    )
-
-
-def _sysctl(content, facts):
-    return "".join(f"{k} = {_one_line(fill(_plain(v), facts))}\n" for k, v in sorted(content.items()) if v is not None)
-
-
-def _pymysql(content, facts):
-    """PyMySQL's option files: quotes around a value are taken off, and nothing inside is special."""
-    return _sections(content, lambda k, v: f'{k} = "{_one_line(fill(_plain(v), facts))}"\n')
-
-
-def _my_cnf(content, facts):
-    def line(key, value):
-        if value is True or value == "":
-            return f"{key}\n"
-        return f"{key} = {_my_cnf_value(_one_line(fill(_plain(value), facts)))}\n"
-
-    return _sections(content, line)
-
-
-def _my_cnf_value(text):
-    if re.fullmatch(r"[-\w./:,+*%@=?&;() ]*", text) and text == text.strip():
-        return text
-    escaped = text.replace("\\", "\\\\")
-    for mark in ('"', "'"):
-        if _survives(mark + escaped + mark):
-            return mark + escaped + mark
-    raise SystemExit("a secret holds quotes and # in an order that MariaDB's option files cannot say")
-
-
-def _survives(quoted):
-    """MariaDB cuts an option at a # that its scan believes to stand outside quotes."""
-    mark, escaped = "", False
-    for letter in quoted:
-        if letter in "'\"" and not escaped:
-            mark = letter if not mark else ("" if mark == letter else mark)
-        if letter == "#" and not mark:
-            return False
-        escaped = bool(mark) and letter == "\\" and not escaped
-    return True
-
-
-def _raw(content, facts):
-    return fill(content, facts)
-
-
-def _json(content, facts):
-    return json.dumps(_deep(content, facts), indent=2, sort_keys=True) + "\n"
-
-
-def _deep(value, facts):
-    if isinstance(value, dict):
-        return {key: _deep(item, facts) for key, item in value.items() if item is not None}
-    if isinstance(value, list):
-        return [_deep(item, facts) for item in value]
-    return fill(value, facts) if isinstance(value, str) else value
-
-
 def write(name, file, facts, folder):
     """Write a rendered file with its mode; a reader never sees half of it."""
     path = folder / name
     partial = folder / f".{name}.partial"
     partial.unlink(missing_ok=True)
     with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
-        out.write(render(file, facts))
+        out.write(formats.render(file, lambda text, escape=str: fill(text, facts, escape)))
     partial.chmod(int(file["mode"], 8))
     partial.replace(path)
 
@@ -424,7 +323,7 @@ def prepare(facts):
 
 def is_chosen(facts, command):
     """Whether the site's options are those under which a step runs."""
-    return all(facts.option(name) == _plain(wanted) for name, wanted in command.get("when", {}).items())
+    return all(facts.option(name) == formats.plain(wanted) for name, wanted in command.get("when", {}).items())
 
 
 def begin(name):

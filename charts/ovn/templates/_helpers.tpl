@@ -103,7 +103,7 @@ one, so that no other pod restarts when a service grows; agents and start script
 {{- end -}}
 
 {{/* Name of the ConfigMap of programs, by content too. */}}
-{{- define "ovn.programsName" -}}ovn-programs-2b80f89e29{{- end -}}
+{{- define "ovn.programsName" -}}ovn-programs-52226b72bd{{- end -}}
 
 {{/* Spec of a claim. */}}
 {{- define "ovn.claim" -}}

@@ -1,29 +1,13 @@
 """The program of the prepare step, run as a pod runs it, in a directory instead of a root."""
 
-import configparser
-import importlib.util
-import json
 import socket
-import sys
 from types import SimpleNamespace
 
+import init
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from tests.unit.compile.pod import PROGRAMS
+import rotate
 
 NASTY = "@:/%$'\"\\;# x"
-
-
-def load(name):
-    spec = importlib.util.spec_from_file_location(name, PROGRAMS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-init = load("init")
 
 
 def resolver(monkeypatch, getaddrinfo):
@@ -131,82 +115,6 @@ def test_address_of_a_name_is_waited_for(facts, monkeypatch, capsys):
     assert said == capsys.readouterr().out
 
 
-def test_dollar_of_a_secret_is_escaped_for_oslo(facts):
-    """
-    Oslo reads $x as another option; a password must survive it.
-    """
-    text = init.render({"format": "ini", "content": {"a": {"p": "${secret:password}"}}}, facts)
-
-    assert f"[a]\np = {NASTY.replace('$', '$$')}\n" == text
-
-
-def test_list_becomes_a_multi_valued_option(facts):
-    """
-    Options that may stand several times are lists.
-    """
-    text = init.render(
-        {"format": "ini", "content": {"pci": {"device_spec": ["a", "b"]}, "DEFAULT": {"x": None}}}, facts
-    )
-
-    assert "[DEFAULT]\n\n[pci]\ndevice_spec = a\ndevice_spec = b\n" == text
-
-
-def test_pymysql_reads_back_the_password(facts):
-    """
-    PyMySQL's own rules give the password back, letter for letter.
-    """
-    text = init.render({"format": "pymysql", "content": {"client": {"password": "${secret:password}"}}}, facts)
-    parser = configparser.RawConfigParser()
-    parser.read_string(text)
-
-    assert NASTY == parser["client"]["password"][1:-1]
-
-
-def test_line_break_in_an_option_is_refused(facts):
-    """
-    A value cannot open a section of its own.
-    """
-    with pytest.raises(SystemExit, match="line break"):
-        init.render({"format": "ini", "content": {"a": {"b": "c\n[evil]"}}}, facts)
-
-
-def test_json_keeps_structure_and_quotes(facts):
-    """
-    A secret in JSON is a string, whatever it holds.
-    """
-    text = init.render({"format": "json", "content": {"users": [{"password": "${secret:password}"}]}}, facts)
-
-    assert {"users": [{"password": NASTY}]} == json.loads(text)
-
-
-def scan(line):
-    """MariaDB's own reading of an option's value: cut at a # outside quotes, then strip the outer quotes."""
-    mark, escaped, kept = "", False, ""
-    for letter in line:
-        if letter in "'\"" and not escaped:
-            mark = letter if not mark else ("" if mark == letter else mark)
-        if letter == "#" and not mark:
-            break
-        escaped = bool(mark) and letter == "\\" and not escaped
-        kept += letter
-    kept = kept.strip()
-    inner = kept[1:-1] if len(kept) > 1 and kept[0] == kept[-1] and kept[0] in "'\"" else kept
-    return inner.replace("\\\\", "\\")
-
-
-@given(st.text(alphabet="ab@:/%$'\"\\;# ", min_size=1, max_size=12))
-def test_my_cnf_value_survives_or_is_refused(text):
-    """
-    No password is ever changed silently by MariaDB's option files.
-    """
-    try:
-        written = init._my_cnf_value(text)
-    except SystemExit:
-        return
-
-    assert text == scan(written)
-
-
 def test_written_file_has_its_mode(facts, tmp_path):
     """
     A cookie is 0400 whatever the umask.
@@ -220,18 +128,4 @@ def test_rotation_promotes_the_staged_key_and_drops_the_oldest():
     """
     The staged key has been everywhere for a day when it becomes the primary one.
     """
-    sys.modules["init"] = init
-    rotate = load("rotate")
-    del sys.modules["init"]
-
     assert {"0": "new", "2": "b", "3": "staged"} == rotate.rotated({"0": "staged", "1": "a", "2": "b"}, 3, "new")
-
-
-@pytest.mark.parametrize("file_format", ["json", "yaml"])
-def test_null_leaves_a_key_out_of_json(facts, file_format):
-    """
-    As it does an option elsewhere: that is how a site deletes one.
-    """
-    file = {"format": file_format, "content": {"a": None, "b": {"c": None, "d": [None, 1]}}}
-
-    assert {"b": {"d": [None, 1]}} == json.loads(init.render(file, facts))

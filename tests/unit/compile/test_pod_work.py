@@ -159,34 +159,3 @@ def test_password_stands_in_a_transport_or_is_refused(program, root, password, s
             facts.transport("one")
     else:
         assert f"rabbit://one:{said}@r-0.peers.openstack.svc:5672/v" == facts.transport("one")
-
-
-def test_per_cent_sign_of_a_secret_is_escaped_for_uwsgi(program, root):
-    """
-    It has magic variables of its own, which a definition may use and a secret may not.
-    """
-    init = program("init")
-    (root / "run/kolla-k8s/secrets/keystone/odd").write_text("a%b")
-    content = {"uwsgi": {"a": "${secret:odd} %n", "b": None}, "gone": None}
-
-    assert "[uwsgi]\na = a%%b %n\n" == init.render({"format": "uwsgi", "content": content}, init.Facts(POD))
-
-
-def test_my_cnf_knows_flags_and_quotes(program):
-    """
-    An option without a value, a plain one, and one that needs quotes.
-    """
-    init = program("init")
-    content = {"mysqld": {"skip-name-resolve": True, "port": 3306, "password": "${secret:password}"}}
-
-    text = init.render({"format": "my.cnf", "content": content}, init.Facts(POD))
-
-    assert '[mysqld]\npassword = "pa\'ss"\nport = 3306\nskip-name-resolve\n' == text
-
-
-def test_password_that_my_cnf_cannot_say_ends_the_program(program):
-    """
-    Better no file than a password cut short.
-    """
-    with pytest.raises(SystemExit, match="quotes and # in an order that MariaDB's option files cannot say"):
-        program("init").render({"format": "my.cnf", "content": {"client": {"password": "\"#'#"}}}, None)
