@@ -61,9 +61,9 @@ def spellings(value: str) -> set[str]:
 
 
 def _spellings(value: str) -> set[str]:
-    data = value.encode()
+    data = value.encode(errors="surrogateescape")
     coded = {base64.b64encode(data).decode(), base64.urlsafe_b64encode(data).decode()}
-    quoted = {quote(value, safe=""), quote(value), quote_plus(value)}
+    quoted = {quote(data, safe=""), quote(data), quote_plus(data)}
     texts = {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
     go = {"".join(_GO_ESCAPES.get(letter, letter) for letter in text) for text in texts}
     twice = {json.dumps(text)[1:-1] for text in texts | go}

@@ -76,8 +76,20 @@ def _no_map(document: Document, path: Keys) -> Problem:
 
 
 def _own(spec: SecretSpec, data: dict[str, str]) -> dict[str, str]:
-    """What of a Secret is the site's: neither keys of the cluster nor some that no chart expects."""
-    return {key: value for key, value in data.items() if key in spec.keys and key not in spec.of_cluster}
+    """What of a Secret is the site's: neither keys of the cluster nor some that no chart expects.
+
+    Raises for a value that is no text, which no file of texts can give back.
+    """
+    own = {key: value for key, value in data.items() if key in spec.keys and key not in spec.of_cluster}
+    for key in (key for key, value in own.items() if not _is_text(value)):
+        way_out = f"save it with `kubectl -n {spec.namespace} get secret {spec.name} -o yaml`, or give it a text"
+        raise OutsideError(f"Secret {spec.namespace}/{spec.name}", f"{key} is no UTF-8 text", way_out)
+    return own
+
+
+def _is_text(value: str) -> bool:
+    """Whether a value came as UTF-8: other bytes of a Secret are read as surrogates."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in value)
 
 
 async def export_secrets(source: Source, target: Target, file: Path) -> None:
@@ -88,6 +100,8 @@ async def export_secrets(source: Source, target: Target, file: Path) -> None:
     found = {name: _own(specs[name], data) for name, data in there.items()}
     try:
         handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    except FileNotFoundError as error:
+        raise OutsideError(str(file), f"cannot be made: {error.strerror}", "make its folder first") from None
     except OSError as error:
         raise OutsideError(str(file), f"cannot be made: {error.strerror}", "name a file that is not there") from None
     with os.fdopen(handle, "w", encoding="utf-8") as out:

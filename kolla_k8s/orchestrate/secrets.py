@@ -172,6 +172,10 @@ def _encoded(value: str) -> str:
     return base64.b64encode(value.encode()).decode()
 
 
+def _decoded(value: str) -> str:
+    return base64.b64decode(value).decode(errors="surrogateescape")
+
+
 @dataclass(frozen=True, slots=True)
 class SecretCopy:
     """Keys of a Secret that pods of the other plane name: Secrets do not cross namespaces."""
@@ -215,11 +219,11 @@ async def ensure_copies(cluster: Cluster, copies: Iterable[SecretCopy]) -> None:
 
 
 async def read_secrets(cluster: Cluster, specs: Iterable[SecretSpec]) -> dict[str, dict[str, str]]:
-    """Secret -> key -> value, of those that are there."""
+    """Secret -> key -> value, of those that are there; what is no UTF-8 has surrogates where its bytes are."""
     found = {}
     for spec in specs:
         secret = await cluster.get(SECRETS, spec.name, spec.namespace)
         if secret is not None:
             data = secret.get("data") or {}
-            found[spec.name] = {key: base64.b64decode(value).decode() for key, value in data.items()}
+            found[spec.name] = {key: _decoded(value) for key, value in data.items()}
     return found

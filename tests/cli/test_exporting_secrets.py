@@ -88,6 +88,34 @@ async def test_export_follows_no_link(cluster, tmp_path):
     assert not elsewhere.exists()
 
 
+async def test_export_into_a_folder_that_is_not_there_names_it(cluster, tmp_path):
+    """
+    Another name for the file would not help.
+    """
+    file = tmp_path / "missing" / "secrets.yaml"
+
+    done = await keep(cluster, tmp_path, "export", str(file))
+
+    said = f"{file}: cannot be made: No such file or directory; make its folder first\n"
+    assert (3, "", said) == (done.returncode, done.stdout, done.stderr)
+
+
+async def test_value_that_is_no_text_is_named_and_nothing_is_written(cluster, tmp_path):
+    """
+    Someone replaced a password by bytes; no file of texts can hold them, and half an export is worse than none.
+    """
+    there = cluster.peek(SECRETS, "keystone-secrets", "openstack")
+    cluster.put(SECRETS, {**there, "data": {**there["data"], "admin-password": "//79"}}, "openstack")
+    file = tmp_path / "secrets.yaml"
+
+    done = await keep(cluster, tmp_path, "export", str(file))
+
+    way_out = "save it with `kubectl -n openstack get secret keystone-secrets -o yaml`, or give it a text"
+    said = f"Secret openstack/keystone-secrets: admin-password is no UTF-8 text; {way_out}\n"
+    assert (3, "", said) == (done.returncode, done.stdout, done.stderr)
+    assert not file.exists()
+
+
 async def test_export_leaves_keys_of_the_cluster_where_they_are(cluster, tmp_path):
     """
     It rotates them: a copy is soon another cloud's, and opens tokens until then.
@@ -106,7 +134,7 @@ async def test_exported_secrets_make_the_same_ones_elsewhere(cluster, tmp_path):
     """
     Whatever they hold; keys of the cluster are made anew.
     """
-    words = "0x10", "no", "a: b # c", " 'x' ", "über\\n"
+    words = "0x10", "no", "a: b # c", " 'x' ", "über\\n\x07\u202e"
     there = cluster.peek(SECRETS, "keystone-secrets", "openstack")
     data = dict(zip(there["data"], (base64.b64encode(word.encode()).decode() for word in words), strict=False))
     cluster.put(SECRETS, {**there, "data": data}, "openstack")

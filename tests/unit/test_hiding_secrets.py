@@ -71,6 +71,17 @@ def test_secret_of_a_file_is_known_without_its_last_newline() -> None:
     assert f"key={HIDDEN}" == Redactor(["from-a-file\n"])("key=from-a-file")
 
 
+def test_secret_that_is_no_text_is_hidden_where_text_spells_it() -> None:
+    """
+    A key of raw bytes: base64 in an object, per cent signs in a URL.
+    """
+    data = b"\xff\xfe key of bytes"
+
+    redact = Redactor([data.decode(errors="surrogateescape")])
+
+    assert f"{HIDDEN} and {HIDDEN}" == redact(f"{base64.b64encode(data).decode()} and {quote(data)}")
+
+
 def test_short_values_are_words() -> None:
     """
     Hiding every "1" and "root" would hide the message.

@@ -155,7 +155,7 @@ sectionName: {{ $gateway.listener | quote }}
 {{- end -}}
 
 {{/* Name of the ConfigMap of programs, by content too. */}}
-{{- define "cinder.programsName" -}}cinder-programs-e0228b59cb{{- end -}}
+{{- define "cinder.programsName" -}}cinder-programs-e62d98f4a3{{- end -}}
 
 {{/* Who may connect: pods that carry the label of this need in either namespace, and nodes. */}}
 {{- define "cinder.clients" -}}

@@ -155,7 +155,7 @@ sectionName: {{ $gateway.listener | quote }}
 {{- end -}}
 
 {{/* Name of the ConfigMap of programs, by content too. */}}
-{{- define "glance.programsName" -}}glance-programs-e0228b59cb{{- end -}}
+{{- define "glance.programsName" -}}glance-programs-e62d98f4a3{{- end -}}
 
 {{/* Spec of a claim. */}}
 {{- define "glance.claim" -}}

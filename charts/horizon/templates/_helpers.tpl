@@ -155,7 +155,7 @@ sectionName: {{ $gateway.listener | quote }}
 {{- end -}}
 
 {{/* Name of the ConfigMap of programs, by content too. */}}
-{{- define "horizon.programsName" -}}horizon-programs-52226b72bd{{- end -}}
+{{- define "horizon.programsName" -}}horizon-programs-44d0f04d09{{- end -}}
 
 {{/* Who may connect: pods that carry the label of this need in either namespace, and nodes. */}}
 {{- define "horizon.clients" -}}

@@ -103,7 +103,7 @@ one, so that no other pod restarts when a service grows; agents and start script
 {{- end -}}
 
 {{/* Name of the ConfigMap of programs, by content too. */}}
-{{- define "iscsid.programsName" -}}iscsid-programs-52226b72bd{{- end -}}
+{{- define "iscsid.programsName" -}}iscsid-programs-44d0f04d09{{- end -}}
 
 {{/* Who may connect: pods that carry the label of this need in either namespace, and nodes. */}}
 {{- define "iscsid.clients" -}}

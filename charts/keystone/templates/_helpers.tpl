@@ -155,7 +155,7 @@ sectionName: {{ $gateway.listener | quote }}
 {{- end -}}
 
 {{/* Name of the ConfigMap of programs, by content too. */}}
-{{- define "keystone.programsName" -}}keystone-programs-aaca6f06ce{{- end -}}
+{{- define "keystone.programsName" -}}keystone-programs-a65bfef30d{{- end -}}
 
 {{/* Who may connect: pods that carry the label of this need in either namespace, and nodes. */}}
 {{- define "keystone.clients" -}}

@@ -103,7 +103,7 @@ one, so that no other pod restarts when a service grows; agents and start script
 {{- end -}}
 
 {{/* Name of the ConfigMap of programs, by content too. */}}
-{{- define "libvirt.programsName" -}}libvirt-programs-dee4f90d33{{- end -}}
+{{- define "libvirt.programsName" -}}libvirt-programs-52ef5c9530{{- end -}}
 
 {{/* Who may connect: pods that carry the label of this need in either namespace, and nodes. */}}
 {{- define "libvirt.clients" -}}

@@ -103,7 +103,7 @@ one, so that no other pod restarts when a service grows; agents and start script
 {{- end -}}
 
 {{/* Name of the ConfigMap of programs, by content too. */}}
-{{- define "mariadb.programsName" -}}mariadb-programs-09996b8609{{- end -}}
+{{- define "mariadb.programsName" -}}mariadb-programs-90ad28faac{{- end -}}
 
 {{/* Spec of a claim. */}}
 {{- define "mariadb.claim" -}}

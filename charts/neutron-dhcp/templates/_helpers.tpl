@@ -107,7 +107,7 @@ one, so that no other pod restarts when a service grows; agents and start script
 {{- end -}}
 
 {{/* Name of the ConfigMap of programs, by content too. */}}
-{{- define "neutron-dhcp.programsName" -}}neutron-dhcp-programs-b6a487d61e{{- end -}}
+{{- define "neutron-dhcp.programsName" -}}neutron-dhcp-programs-35b09b9f97{{- end -}}
 
 {{/* Who may connect: pods that carry the label of this need in either namespace, and nodes. */}}
 {{- define "neutron-dhcp.clients" -}}

@@ -322,8 +322,9 @@ def prepare(facts):
 
 
 def is_chosen(facts, command):
-    """Whether the site's options are those under which a step runs."""
-    return all(facts.option(name) == formats.plain(wanted) for name, wanted in command.get("when", {}).items())
+    """Whether the site's options are those under which a step runs: as the site wrote them, as templates ask too."""
+    when = command.get("when", {})
+    return all(formats.plain(facts.pod["options"][name]) == formats.plain(wanted) for name, wanted in when.items())
 
 
 def begin(name):

@@ -107,7 +107,7 @@ one, so that no other pod restarts when a service grows; agents and start script
 {{- end -}}
 
 {{/* Name of the ConfigMap of programs, by content too. */}}
-{{- define "neutron-metadata.programsName" -}}neutron-metadata-programs-ad6f1e63ab{{- end -}}
+{{- define "neutron-metadata.programsName" -}}neutron-metadata-programs-e71e294c17{{- end -}}
 
 {{/* Who may connect: pods that carry the label of this need in either namespace, and nodes. */}}
 {{- define "neutron-metadata.clients" -}}

@@ -110,7 +110,7 @@ one, so that no other pod restarts when a service grows; agents and start script
 {{- end -}}
 
 {{/* Name of the ConfigMap of programs, by content too. */}}
-{{- define "neutron-ovs-agent.programsName" -}}neutron-ovs-agent-programs-52226b72bd{{- end -}}
+{{- define "neutron-ovs-agent.programsName" -}}neutron-ovs-agent-programs-44d0f04d09{{- end -}}
 
 {{/* Who may connect: pods that carry the label of this need in either namespace, and nodes. */}}
 {{- define "neutron-ovs-agent.clients" -}}

@@ -103,7 +103,7 @@ one, so that no other pod restarts when a service grows; agents and start script
 {{- end -}}
 
 {{/* Name of the ConfigMap of programs, by content too. */}}
-{{- define "ovn.programsName" -}}ovn-programs-52226b72bd{{- end -}}
+{{- define "ovn.programsName" -}}ovn-programs-44d0f04d09{{- end -}}
 
 {{/* Spec of a claim. */}}
 {{- define "ovn.claim" -}}

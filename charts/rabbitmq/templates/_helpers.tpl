@@ -107,7 +107,7 @@ one, so that no other pod restarts when a service grows; agents and start script
 {{- end -}}
 
 {{/* Name of the ConfigMap of programs, by content too. */}}
-{{- define "rabbitmq.programsName" -}}rabbitmq-programs-52226b72bd{{- end -}}
+{{- define "rabbitmq.programsName" -}}rabbitmq-programs-44d0f04d09{{- end -}}
 
 {{/* Spec of a claim. */}}
 {{- define "rabbitmq.claim" -}}

@@ -138,11 +138,12 @@ def test_step_that_did_not_find_what_it_should_ends_the_bootstrap(root):
     assert (1, f"no step wrote net into {root}/run/kolla-k8s/facts\n") == (done.returncode, done.stderr)
 
 
-def test_step_that_options_leave_out_is_not_run():
+@pytest.mark.parametrize("size", [2, "${node:name}"])
+def test_step_that_options_leave_out_is_not_run(size):
     """
-    And says so.
+    And says so. A fact of a node is no choice: the step runs once for all of them, and knows none.
     """
-    pod = {**FINDING, "steps": {"one": {"run": ["echo", "ran"], "when": {"size": 3}}}}
+    pod = {"options": {"size": size}, "steps": {"one": {"run": ["echo", "ran"], "when": {"size": 3}}}}
 
     assert "one: not chosen by the site's options\n" == run("init.py", "steps", "one", pod=pod).stdout
 
