@@ -33,7 +33,7 @@ def prepared(tmp_path):
         for key in re.findall(r"\$\{secret:([\w-]+)", text):
             (secrets / key).write_text(f"the {key}")
         told = {"POD_NAME": f"{name}-0", "POD_IP": "10.0.0.7", "KOLLA_K8S_ROOT": str(tmp_path), **limits(pod)}
-        command = [sys.executable, str(CHARTS / name / "files/init.py"), "prepare"]
+        command = [sys.executable, "-B", str(CHARTS / name / "files/init.py"), "prepare"]
         done = subprocess.run(command, env={**os.environ, **told}, capture_output=True, text=True, check=False)
         assert 0 == done.returncode, done.stderr
         return tmp_path / "run/kolla-k8s/rendered"
