@@ -113,7 +113,7 @@ def _api_server(state: Path, ports: Ports, host: str) -> list[str]:
         str(program("kube-apiserver")),
         f"--etcd-servers=http://127.0.0.1:{ports.etcd}",
         f"--service-cluster-ip-range={SERVICE_NET}",
-        f"--bind-address={'0.0.0.0' if host == NODE else host}",
+        f"--bind-address={'0.0.0.0' if host == NODE else host}",  # noqa: S104 - those of a network namespace
         f"--advertise-address={NODE}",
         f"--secure-port={ports.api}",
         f"--tls-cert-file={folder}/apiserver.crt",

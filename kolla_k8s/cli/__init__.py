@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from typing import Annotated
 
 import typer
 
@@ -43,7 +44,10 @@ def _version(*, wanted: bool) -> None:
 
 @app.callback()
 def _root(
-    *, version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version.")
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     pass
 

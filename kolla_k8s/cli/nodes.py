@@ -45,7 +45,7 @@ async def roll_service(source: Source, target: Target, asked: Rolling) -> None:
             parts = await due_nodes(session, cloud, asked)
             if parts is not None:
                 plan = build_roll(cloud.wanted, asked.service, parts, asked.nodes)
-                await carry_out(session, cloud, plan, asked.output, asked.patience_s, held)
+                await carry_out(session, cloud, plan, asked.output, patience_s=asked.patience_s, held=held)
 
 
 async def due_nodes(session: Session, cloud: Cloud, asked: Rolling) -> NodeParts | None:

@@ -59,7 +59,7 @@ async def install_cloud(
             for release in found.values():
                 await unlock_release(session.cluster, release)
             plan = build_plan(wanted, found)
-            await carry_out(session, cloud, plan, output, patience_s, held)
+            await carry_out(session, cloud, plan, output, patience_s=patience_s, held=held)
 
 
 async def uninstall_cloud(
@@ -72,7 +72,7 @@ async def uninstall_cloud(
         session = free.under(held)
         await session.learn(cloud)
         plan = build_removal(cloud.wanted, await session.releases(cloud), with_data=delete_data)
-        await carry_out(session, cloud, plan, output, 600.0, held)
+        await carry_out(session, cloud, plan, output, patience_s=600, held=held)
         await _clean(session, cloud, services, is_data_too=delete_data)
 
 
@@ -135,7 +135,7 @@ async def _clean(session: Session, cloud: Cloud, services: Sequence[str], *, is_
                 await delete_data(session.cluster, namespace, name, secrets)
 
 
-async def carry_out(session: Session, cloud: Cloud, plan: Plan, output: str, patience_s: float, held: Hold) -> None:
+async def carry_out(session: Session, cloud: Cloud, plan: Plan, output: str, *, patience_s: float, held: Hold) -> None:
     """Run a plan on the screen; raises ``DidNotComeUpError`` when something is not green."""
     stop = session.signals.stop
     screen = Screen(output, session.redact, stop.set)

@@ -57,7 +57,7 @@ async def install(output):
     session = Session(cluster, FakeHelm(cluster, Cue(), {"chart": []}), clock, redact)
     plan = Plan("sky", "2026.1", (a_step("mariadb"), a_step("keystone", "mariadb")))
     async with hold(cluster, clock, CLAIM) as held:
-        await carry_out(session, load_cloud(Source([Path(SITE)], [])), plan, output, PATIENCE_S, held)
+        await carry_out(session, load_cloud(Source([Path(SITE)], [])), plan, output, patience_s=PATIENCE_S, held=held)
 
 
 async def crowd(output):

@@ -119,8 +119,8 @@ def table(results: Mapping[str, Any]) -> str:
     if kills := results.get("kills"):
         good = kills["points"] - len(kills["not converged"])
         lines.append(("an install killed at each mutating request", kills["points"], "", good))
-    for one in results.get("faults", ()):
-        lines.append((one["what"], one["installs"], one["green by themselves"], one["converged"]))
+    columns = "what", "installs", "green by themselves", "converged"
+    lines += [tuple(one[column] for column in columns) for one in results.get("faults", ())]
     for away_s in sorted({one["away_s"] for one in results.get("outages", ())}):
         of_length = [one for one in results["outages"] if one["away_s"] == away_s]
         green, good = sum(one["code"] == 0 for one in of_length), sum(not one["problems"] for one in of_length)

@@ -2,12 +2,12 @@
 
 import http.client
 import json
+from pathlib import Path
 
 
 def check(arguments):
     """Evidence, or SystemExit with what is wrong."""
-    with open(arguments["login"], encoding="utf-8") as file:
-        login = json.load(file)
+    login = json.loads(Path(arguments["login"]).read_text(encoding="utf-8"))
     addresses = arguments["addresses"]
     token, answer = _issue(addresses[0], arguments["port"], login)
     for address in addresses:

@@ -3,6 +3,7 @@
 import http.client
 import json
 import time
+from pathlib import Path
 from urllib.parse import urlsplit
 
 LOGIN = "/etc/kolla-k8s/gate.json"
@@ -72,8 +73,7 @@ def send(method, url, body, headers):
 
 def cloud():
     """The cloud as the gate's own user sees it."""
-    with open(LOGIN, encoding="utf-8") as file:
-        return Cloud(json.load(file))
+    return Cloud(json.loads(Path(LOGIN).read_text(encoding="utf-8")))
 
 
 def check(arguments):

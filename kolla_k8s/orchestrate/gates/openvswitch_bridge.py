@@ -44,7 +44,7 @@ def _make(arguments):
 
 def _ovs(*words):
     command = ["ovs-vsctl", "--db=unix:/run/openvswitch/db.sock", "--timeout=20", *words]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     if done.returncode:
         raise SystemExit(done.stderr.strip() or f"ovs-vsctl ended with {done.returncode}")
     return done.stdout.strip()

@@ -28,7 +28,9 @@ def check(_arguments):
 
 
 def _run(*command):
-    done = subprocess.run([command[0], "--timeout=20", *command[1:]], capture_output=True, text=True, timeout=30)
+    done = subprocess.run(
+        [command[0], "--timeout=20", *command[1:]], capture_output=True, text=True, timeout=30, check=False
+    )
     if done.returncode:
         raise SystemExit(done.stderr.strip() or f"{command[0]} ended with {done.returncode}")
     return done.stdout.strip()
