@@ -40,7 +40,7 @@ def charts_digest(charts: Sequence[Mapping[str, str]], names: Sequence[str]) -> 
 
 def is_written(folder: Path, names: Sequence[str], digest: str, *, is_all: bool = False) -> bool:
     """Whether ``write_charts`` would find nothing to do for charts of this digest; raises as it does."""
-    with _writing(folder):
+    with _writing(folder, names):
         texts = {path: _read(folder / path) for path in _present(folder, names)}
         return digest == _digest(texts) and not (is_all and _stale(folder, names))
 
@@ -57,10 +57,10 @@ def write_charts(
         is_all: Whether charts that we once made and that are not among these are removed.
 
     Raises:
-        OutsideError: The disk refuses, or a link stands where a folder should be.
+        OutsideError: The disk refuses; or where the folder or a chart should be stands what we did not write.
         HeldError: Another run is writing there.
     """
-    with _writing(folder):
+    with _writing(folder, names):
         stale = _stale(folder, names) if is_all else []
         changed = differences(folder, charts, names)
         if changed or stale:
@@ -93,27 +93,44 @@ def _files(below: Path, folder: Path) -> Iterator[str]:
 def _read(path: Path) -> str | None:
     try:
         return path.read_bytes().decode()
-    except (FileNotFoundError, NotADirectoryError, UnicodeDecodeError):
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, UnicodeDecodeError):
         return None
 
 
 def _stale(folder: Path, names: Sequence[str]) -> list[str]:
-    charts = folder.glob("*/Chart.yaml")
-    return sorted(c.parent.name for c in charts if c.parent.name not in names and f"{MARK}:" in c.read_text())
+    charts = (path.parent for path in folder.glob("*/Chart.yaml"))
+    return sorted(chart.name for chart in charts if chart.name not in names and _is_ours(chart))
+
+
+def _is_ours(chart: Path) -> bool:
+    return not chart.is_symlink() and f"{MARK}:" in (_read(chart / "Chart.yaml") or "")
+
+
+def _is_free(place: Path) -> bool:
+    return not os.path.lexists(place) or (place.is_dir() and not place.is_symlink() and not any(place.iterdir()))
 
 
 @contextmanager
-def _writing(folder: Path) -> Iterator[None]:
+def _writing(folder: Path, names: Sequence[str]) -> Iterator[None]:
     if folder.is_symlink():
         raise OutsideError(str(folder), "is a link", "name the folder itself with --output")
+    if folder.exists() and not folder.is_dir():
+        raise OutsideError(str(folder), "is no folder", "name one with --output, or one that is not there yet")
+    if Path.cwd().is_relative_to(folder.absolute().resolve()):
+        raise OutsideError(str(folder), "is where you are, and would be another one", "name a folder below it")
     with writing(folder, locked=folder.parent, work="is writing charts there"):
         _clear_up(folder)
+        if foreign := [name for name in names if not _is_free(folder / name) and not _is_ours(folder / name)]:
+            fact = f"holds {', '.join(foreign)}, which gen-charts did not write"
+            raise OutsideError(str(folder), fact, "move that away, or name another folder with --output")
         yield
 
 
 def _exchange_tree(folder: Path, wanted: Mapping[str, str], ours: set[str]) -> None:
     staging = folder.parent / f".{folder.name}.new-{os.getpid()}"
     staging.mkdir()
+    if folder.exists():
+        shutil.copymode(folder, staging)
     try:
         _keep_others(folder, staging, ours)
         for path, text in wanted.items():
@@ -168,5 +185,5 @@ def _clear_up(folder: Path) -> None:
     """Take away what a killed run left beside the folder; put the old tree back when it died between two renames."""
     if _aside(folder).exists() and not folder.exists():
         _aside(folder).rename(folder)
-    for leftover in folder.parent.glob(f".{folder.name}.new-*"):
+    for leftover in folder.parent.glob(f".{folder.name}.new-*/"):
         shutil.rmtree(leftover)

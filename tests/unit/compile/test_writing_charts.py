@@ -1,5 +1,6 @@
 import fcntl
 import os
+from pathlib import Path
 
 import pytest
 
@@ -83,13 +84,13 @@ def test_planted_link_is_replaced_not_followed(tmp_path):
     write_charts(folder, [CHART], ["x"])
     victim = tmp_path / "victim"
     victim.write_text("precious")
-    (folder / "x" / "Chart.yaml").unlink()
-    (folder / "x" / "Chart.yaml").symlink_to(victim)
+    (folder / "x" / "templates/a.yaml").unlink()
+    (folder / "x" / "templates/a.yaml").symlink_to(victim)
 
-    write_charts(folder, [{**CHART, "Chart.yaml": "new\n"}], ["x"])
+    write_charts(folder, [{**CHART, "templates/a.yaml": "new\n"}], ["x"])
 
     assert "precious" == victim.read_text()
-    assert "new\n" == (folder / "x" / "Chart.yaml").read_text()
+    assert "new\n" == (folder / "x" / "templates/a.yaml").read_text()
 
 
 def test_folders_of_others_survive(tmp_path):
@@ -106,6 +107,76 @@ def test_folders_of_others_survive(tmp_path):
 
     assert "theirs" == (folder / "theirs/templates/a.yaml").read_text()
     assert (folder / "theirs/link").is_symlink()
+
+
+def test_file_in_the_place_of_the_folder_stays(tmp_path):
+    """
+    It is named, and nothing of it is lost.
+    """
+    (tmp_path / "charts").write_text("precious")
+
+    with pytest.raises(OutsideError, match="is no folder"):
+        write_charts(tmp_path / "charts", [CHART], ["x"])
+
+    assert "precious" == (tmp_path / "charts").read_text()
+    assert ["charts"] == [path.name for path in tmp_path.iterdir()]
+
+
+def test_what_others_put_in_the_place_of_charts_stays(tmp_path):
+    """
+    A folder, a link and a file with names of services, all named at once; an empty folder is in nobody's way.
+    """
+    folder = tmp_path / "charts"
+    (folder / "nova").mkdir(parents=True)
+    (folder / "nova/main.py").write_text("precious")
+    (folder / "heat").symlink_to(folder / "nova")
+    (folder / "glance").write_text("precious")
+    (folder / "empty").mkdir()
+
+    with pytest.raises(OutsideError, match="holds nova, heat, glance, which gen-charts did not write"):
+        write_charts(folder, [CHART] * 4, ["nova", "heat", "glance", "empty"])
+    write_charts(folder, [CHART], ["empty"])
+
+    assert "precious" == (folder / "nova/main.py").read_text()
+    assert (folder / "heat").is_symlink()
+    assert "precious" == (folder / "glance").read_text()
+
+
+@pytest.mark.parametrize("folder", [".", "..", "../charts", "/"])
+def test_folder_in_which_the_operator_is_stays(tmp_path, monkeypatch, folder):
+    """
+    The shell would go on in a folder that is no more.
+    """
+    (tmp_path / "charts").mkdir()
+    monkeypatch.chdir(tmp_path / "charts")
+
+    with pytest.raises(OutsideError, match="is where you are"):
+        write_charts(Path(folder), [CHART], ["x"])
+
+
+def test_folder_keeps_its_mode(tmp_path):
+    """
+    Though it is made anew.
+    """
+    (tmp_path / "charts").mkdir()
+    (tmp_path / "charts").chmod(0o700)
+
+    write_charts(tmp_path / "charts", [CHART], ["x"])
+
+    assert 0o700 == (tmp_path / "charts").stat().st_mode & 0o777
+
+
+def test_chart_of_others_in_another_encoding_is_none_of_ours(tmp_path):
+    """
+    It is not ours to remove.
+    """
+    folder = tmp_path / "charts"
+    (folder / "theirs").mkdir(parents=True)
+    (folder / "theirs/Chart.yaml").write_bytes("description: Überblick\n".encode("latin-1"))
+
+    write_charts(folder, [CHART], ["x"], is_all=True)
+
+    assert ["theirs", "x"] == sorted(path.name for path in folder.iterdir())
 
 
 def test_what_a_killed_run_left_is_cleared_away(tmp_path):
