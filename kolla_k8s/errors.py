@@ -101,5 +101,5 @@ class TerminatedRunError(InterruptedRunError):
 
 def _by_place(problem: Problem) -> tuple[str, int, int, str, str]:
     file, *numbers = problem.place.split(":")
-    line, column = ([int(n) for n in numbers if n.isdigit()] + [0, 0])[:2]
+    line, column = ([int(n) for n in numbers if n.isdecimal()] + [0, 0])[:2]
     return file, line, column, problem.field, problem.fact

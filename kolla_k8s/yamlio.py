@@ -19,7 +19,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from kolla_k8s.errors import OutsideError, Problem, UserFilesError
+from kolla_k8s.errors import Problem, UserFilesError
 from kolla_k8s.suggest import did_you_mean
 
 MAX_BYTES = 5 * 1024 * 1024
@@ -30,8 +30,8 @@ MAX_KEY = 1024
 
 _NUMBERS: tuple[tuple[re.Pattern[str], Callable[[str], int | float]], ...] = (
     (re.compile(r"[-+]?[0-9]{1,400}"), int),
-    (re.compile(r"0o[0-7]+"), lambda text: int(text, 0)),
-    (re.compile(r"0x[0-9a-fA-F]+"), lambda text: int(text, 0)),
+    (re.compile(r"0o[0-7]{1,400}"), lambda text: int(text, 0)),
+    (re.compile(r"0x[0-9a-fA-F]{1,400}"), lambda text: int(text, 0)),
     (re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"), float),
 )
 _WORDS = {
@@ -73,12 +73,13 @@ def spell(path: Keys) -> str:
 
 
 def load(path: Path) -> Document:
-    """Read a file; raises ``UserFilesError`` for what is in it, ``OutsideError`` when it cannot be read."""
+    """Read a file; raises ``UserFilesError`` for what is in it, and when it cannot be read."""
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise OutsideError(str(path), f"cannot be read: {error.strerror}", "check the path and its rights") from error
+        fact = f"cannot be read: {error.strerror}"
+        raise UserFilesError([Problem(str(path), "", fact, "check the path and its rights")]) from error
     return loads(content, str(path))
 
 
@@ -326,7 +327,7 @@ def in_our_words(document: Document, model: type[BaseModel], *, is_whole: bool =
 
 
 def _problem(detail: Any, document: Document, model: type[BaseModel]) -> Problem:
-    path = tuple(part for part in detail["loc"] if not _is_branch(part))
+    path = _path_of(detail, document.data)
     return Problem(document.place(path), spell(path), *_said(detail, path, model))
 
 
@@ -334,7 +335,8 @@ def _said(detail: Any, path: Keys, model: type[BaseModel]) -> tuple[str, str]:
     """Fact and way out of an error."""
     kind, value = detail["type"], _short(detail["input"])
     if kind == "extra_forbidden":
-        return f'unknown key "{path[-1]}"', did_you_mean(str(path[-1]), _known_keys(model, path[:-1]))
+        like = did_you_mean(str(path[-1]), _known_keys(model, path[:-1]))
+        return f'unknown key "{path[-1]}"', like or "remove it; the reference has all keys"
     if kind == "missing":
         return f'the key "{path[-1]}" is missing', "add it"
     if kind == "value_error":
@@ -356,9 +358,14 @@ def _quoted(text: str) -> list[str]:
     return re.findall("'([^']*)'", text)
 
 
-def _is_branch(part: str | int) -> bool:
-    """Pydantic names validators and union branches in a location; no YAML key has such a form."""
-    return isinstance(part, str) and ("[" in part or part.startswith("function-"))
+def _path_of(detail: Any, data: Any) -> Keys:
+    """Where in the data an error is: pydantic's location names branches of unions, too, which lead nowhere there."""
+    path: Keys = ()
+    for part in detail["loc"]:
+        is_there = part in data if isinstance(data, dict) else isinstance(data, list) and part in range(len(data))
+        if is_there:
+            path, data = (*path, part), data[part]
+    return (*path, detail["loc"][-1]) if detail["type"] == "missing" else path
 
 
 def _short(value: Any) -> str:

@@ -51,7 +51,8 @@ def load_cloud(source: Source, services: Iterable[str] = ()) -> Cloud:
     known = Charts(
         schemas={name: values_schema(catalog, service) for name, service in catalog.services.items()},
         options={name: catalog.known_options(name) for name in catalog.services},
-        on_nodes={name: filled_in(service) for name, service in catalog.services.items() if not is_control(service)},
+        filled={name: filled_in(service) for name, service in catalog.services.items()},
+        on_nodes={name for name, service in catalog.services.items() if not is_control(service)},
         by_node={name: options_of_nodes(service) for name, service in catalog.services.items()},
     )
     site = check_site(read, known)
@@ -103,11 +104,12 @@ def with_charts(cloud: Cloud) -> Cloud:
 def filled_in(service: Service) -> set[tuple[str, str]]:
     """Word and argument of every placeholder that pods of a service can fill in, for their files name it.
 
-    How many members a service has only charts know, so those that list them are not among these.
+    How many members a service has only charts know: no node says anything of its own with those that list them.
     """
     files = service.spec.config.values()
     texts = [[file.content, [variant.content for variant in file.variants.values()]] for file in files]
-    return {(found.word, found.argument) for found in placeholders(texts) if found.word not in OF_MEMBERS}
+    unknown = () if is_control(service) else OF_MEMBERS
+    return {(found.word, found.argument) for found in placeholders(texts) if found.word not in unknown}
 
 
 def _chart(charts: str | None, name: str, catalog: Catalog) -> Path | str:

@@ -53,16 +53,25 @@ def _given(file: Path, specs: list[SecretSpec]) -> dict[str, str]:
     given = {}
     for secret, keys in said.items():
         for key, value in keys.items():
-            if secret not in known or key not in known[secret].keys:
-                place = document.place((secret, key))
-                problems.append(Problem(place, f"{secret}.{key}", "no chart expects this secret", "remove it"))
-            elif is_messaging_secret(key) and "/" in str(value):
-                fact = "holds a /, which oslo.messaging cannot say in an address"
-                problems.append(Problem(document.place((secret, key)), f"{secret}.{key}", fact, "choose another one"))
-            given[f"{secret}/{key}"] = str(value)
+            is_expected = secret in known and key in known[secret].keys
+            said_of_it = _unusable(key, value) if is_expected else ("no chart expects this secret", "remove it")
+            if said_of_it:
+                problems.append(Problem(document.place((secret, key)), spell((secret, key)), *said_of_it))
+            given[f"{secret}/{key}"] = value
     if problems:
         raise UserFilesError(problems)
     return given
+
+
+def _unusable(key: str, value: Any) -> tuple[str, str] | None:
+    """Why a value can be no secret, and the way out; it is stored for good, so it is never guessed what was meant."""
+    if not isinstance(value, str):
+        return "is no string", "put it in quotes"
+    if not value:
+        return "is empty", "write a value, or leave the key out to have one made"
+    if is_messaging_secret(key) and "/" in value:
+        return "holds a /, which oslo.messaging cannot say in an address", "choose another one"
+    return None
 
 
 def _maps(said: Any) -> Iterator[tuple[Keys, Any]]:
@@ -104,6 +113,10 @@ async def export_secrets(source: Source, target: Target, file: Path) -> None:
         raise OutsideError(str(file), f"cannot be made: {error.strerror}", "make its folder first") from None
     except OSError as error:
         raise OutsideError(str(file), f"cannot be made: {error.strerror}", "name a file that is not there") from None
-    with os.fdopen(handle, "w", encoding="utf-8") as out:
-        out.write(dump(found))
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as out:
+            out.write(dump(found))
+    except OSError as error:
+        file.unlink()
+        raise OutsideError(str(file), f"cannot be written: {error.strerror}", "name a file elsewhere") from None
     sys.stdout.write(f"{len(found)} secrets in {file}\n")

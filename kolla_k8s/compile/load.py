@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kolla_k8s.compile.memory import DEFINITIONS
 from kolla_k8s.compile.shapes import misshapen
 from kolla_k8s.compile.words import expand
 from kolla_k8s.errors import OutsideError, Problem, UserFilesError
@@ -44,8 +45,8 @@ class Definitions:
 
 
 def read_definitions(folder: Path, release: str) -> Definitions:
-    """Read every ``*.yaml`` of a folder, resolved for one OpenStack release; ``OutsideError`` when it holds none."""
-    files = sorted(folder.glob("*.yaml")) if folder.is_dir() else []
+    """Read every definition of a folder, resolved for one OpenStack release; ``OutsideError`` when it holds none."""
+    files = sorted(folder.glob(DEFINITIONS))
     if not files:
         raise OutsideError(str(folder), "holds no service definition", "name the folder with --definitions")
     problems: list[Problem] = []
@@ -77,17 +78,17 @@ def _read(document: Document, release: str) -> Service:
     """The service as it is in a release."""
     seen = _seen_in(document, release)
     with in_our_words(seen, Service):
-        service = Service.model_validate(for_release(document.data, release))
+        service = Service.model_validate(seen.data)
     if problems := list(misshapen(service, seen)):
         raise UserFilesError(problems)
     return service
 
 
 def _seen_in(document: Document, release: str) -> Document:
-    """The same file, where what the patch of a release says stands in the patch."""
+    """The same file as it is in a release; what the patch of the release says stands in the patch."""
     below: Keys = ("releases", release)
     patched = {("spec", *path[2:]): place for path, place in document.positions.items() if path[:2] == below}
-    return Document(document.name, document.data, {**document.positions, **patched}) if patched else document
+    return Document(document.name, for_release(document.data, release), {**document.positions, **patched})
 
 
 def load_options(folder: Path, release: str) -> dict[str, dict[str, list[str]]]:

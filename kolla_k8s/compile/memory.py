@@ -17,6 +17,9 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+DEFINITIONS = "[!.]*.yaml"
+"""Files of a folder that are definitions: not those that are hidden, as the locks of editors are."""
+
 _PACKAGE = Path(__file__).parent.parent
 _RECORD = "compiled.json"
 _LIBRARIES = ("jinja2", "pydantic", "pyyaml")
@@ -44,7 +47,7 @@ def digest_inputs(definitions: Path, release: str, services: Sequence[str]) -> s
     digest = hashlib.sha256(json.dumps(asked).encode())
     try:
         lists = sorted((definitions / "options" / release).glob("*.json"))
-        for path in (*sorted(definitions.glob("*.yaml")), *lists, *sorted(sources())):
+        for path in (*sorted(definitions.glob(DEFINITIONS)), *lists, *sorted(sources())):
             with path.open("rb") as file:
                 content = file.read(_MAX_BYTES)
             digest.update(f"{path}\0{len(content)}\0".encode())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kolla_k8s.compile.pod import requests_and_limits
@@ -199,7 +199,7 @@ def values_schema(catalog: Catalog, service: Service) -> Json:
         claim = _closed({"size": _quantity(), "class": {"type": "string"}})
         properties["storage"] = _closed(dict.fromkeys(sections["storage"], claim))
     if "options" in sections:
-        options = {name: {"enum": o.one_of} if o.one_of else {} for name, o in service.spec.options.items()}
+        options = {name: _option_schema(option) for name, option in service.spec.options.items()}
         properties["options"] = _closed(options) | _rules(service.spec.options)
     if "external" in sections:
         cidrs = {"type": "array", "items": {"type": "string", "pattern": r"^[0-9a-fA-F:.]+/[0-9]{1,3}$"}}
@@ -208,10 +208,8 @@ def values_schema(catalog: Catalog, service: Service) -> Json:
         files = {name: _file_schema(file.format) for name, file in service.spec.config.items()}
         properties |= {"config": _each_once("config", files), "defaults": {"$ref": "#/properties/config"}}
     if "variants" in sections:
-        named = {file: details.variants for file, details in service.spec.config.items() if details.variants}
-        properties["variants"] = _closed(
-            {file: _closed({key: {"type": "object"} for key in variants}) for file, variants in named.items()}
-        )
+        having = {name: file.variants for name, file in service.spec.config.items() if file.variants}
+        properties["variants"] = _closed({name: _variants_schema(name, names) for name, names in having.items()})
     if "periodic" in sections:
         task = _closed({"schedule": {"type": "string", "pattern": r"^(\S+\s+){4}\S+$"}})
         properties["periodic"] = _closed(dict.fromkeys(sections["periodic"], task))
@@ -221,6 +219,24 @@ def values_schema(catalog: Catalog, service: Service) -> Json:
         **_closed(properties),
         **_alone(service),
     }
+
+
+def _option_schema(option: Option) -> Json:
+    """One of the choices, or else a value of the kind that its default is of."""
+    if option.one_of:
+        return {"enum": option.one_of}
+    match option.default:
+        case bool() | str():
+            return {"type": ["string", "number", "boolean"]}
+        case int():
+            return {"type": "integer"}
+        case _:
+            return {}
+
+
+def _variants_schema(file: str, names: Iterable[str]) -> Json:
+    one = _closed({"when": {"type": "object"}, "content": {"$ref": f"#/properties/config/properties/{file}"}})
+    return _closed(dict.fromkeys(names, one))
 
 
 def _alone(service: Service) -> Json:

@@ -17,7 +17,15 @@ from kolla_k8s.model.site import Site
 from kolla_k8s.site.merge import Layers
 from kolla_k8s.site.nodes import node_problems
 from kolla_k8s.site.options import set_document
-from kolla_k8s.site.problems import Charts, naming, place_of, schema_problems, unknown_in_variants, unknown_options
+from kolla_k8s.site.problems import (
+    Charts,
+    naming,
+    place_of,
+    schema_problems,
+    unfilled,
+    unknown_in_variants,
+    unknown_options,
+)
 from kolla_k8s.suggest import did_you_mean
 from kolla_k8s.yamlio import Document, Keys, in_our_words, load, spell
 
@@ -207,6 +215,8 @@ def _service_problems(services: Mapping[str, Any], layers: Layers, charts: Chart
         files = naming(charts.options.get(name, {}), knobs)
         yield from unknown_options(layers, (*path, "config"), knobs.get("config"), files)
         yield from unknown_in_variants(layers, (*path, "variants"), knobs.get("variants"), files)
+        for key in ("config", "variants"):
+            yield from unfilled(layers, (*path, key), knobs.get(key), charts.filled.get(name, frozenset()))
 
 
 def _unknown_wants(layers: Layers, known: Mapping[str, Any]) -> Iterable[Problem]:

@@ -8,20 +8,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from collections.abc import Set as AbstractSet
 from typing import Any
 
 from kolla_k8s.errors import Problem, UserFilesError
 from kolla_k8s.model.node_parts import MOST_BYTES, NodeParts, node_parts
-from kolla_k8s.model.placeholders import placeholders
 from kolla_k8s.model.site import Match, Site
-from kolla_k8s.site.merge import Layers, leaves
-from kolla_k8s.site.problems import Charts, naming, place_of, schema_problems, unknown_options
+from kolla_k8s.site.merge import Layers
+from kolla_k8s.site.problems import Charts, naming, place_of, schema_problems, unfilled, unknown_options
 from kolla_k8s.suggest import did_you_mean
 from kolla_k8s.yamlio import Keys, spell
 
-OF_ANY_POD = ("iface", "limit", "node", "pod", "site")
-"""Placeholders that every pod can fill in."""
 Labels = Mapping[str, Mapping[str, str]]
 """Node -> its labels."""
 
@@ -43,7 +39,7 @@ def node_problems(layers: Layers, charts: Charts) -> Iterator[Problem]:
                 of_all = dict(_maps(layers.data.get("services"))).get(service)
                 files = naming(charts.options.get(service, {}), of_all, said)
                 yield from unknown_options(layers, here, said["config"], files)
-                yield from _unfilled(layers, here, said["config"], charts.on_nodes[service])
+                yield from unfilled(layers, here, said["config"], charts.filled[service])
             if isinstance(said.get("options"), dict):
                 yield from _option_problems(layers, (*path, "options"), said["options"], charts)
 
@@ -53,7 +49,7 @@ def _option_problems(layers: Layers, path: Keys, options: Mapping[str, Any], cha
     service = str(path[-2])
     schema = charts.schemas[service].get("properties", {}).get("options", {"additionalProperties": False})
     yield from schema_problems(layers, path, options, schema)
-    yield from _unfilled(layers, path, options, frozenset())
+    yield from unfilled(layers, path, options, frozenset())
     for option, value in options.items():
         here = (*path, option)
         if option not in charts.by_node.get(service, ()) and option in schema.get("properties", {}):
@@ -101,19 +97,6 @@ def _unfit(service: str, charts: Charts) -> tuple[str, str] | None:
         way_out = f"say it for all pods in services.{service}.config"
         return f'"{service}" is on the control plane, whose pods belong to no node', way_out
     return None
-
-
-def _unfilled(
-    layers: Layers, path: Keys, config: Mapping[str, Any], known: AbstractSet[tuple[str, str]]
-) -> Iterator[Problem]:
-    """Give placeholders for which pods have nothing mounted: they would never start."""
-    for keys, value in leaves(config):
-        for found in placeholders(value):
-            if found.word not in OF_ANY_POD and (found.word, found.argument) not in known:
-                here = (*path, *keys)
-                fact = f"pods cannot fill in ${{{found.word}:{found.argument}}}"
-                way_out = f"say it in words, or use what its files name already, or one of {', '.join(OF_ANY_POD)}"
-                yield Problem(place_of(layers, here), spell(here), fact, way_out)
 
 
 def _matched(match: Match, having: Mapping[tuple[str, str], set[str]]) -> set[str]:

@@ -48,7 +48,7 @@ def _value(text: str) -> Any:
         return [_value(item) for item in text[1:-1].split(",")] if len(text) > 2 else []
     if text in _WORDS:
         return _WORDS[text]
-    return int(text) if re.fullmatch(r"-?(0|[1-9][0-9]*)", text) else _plain(text)
+    return int(text) if re.fullmatch(r"-?(0|[1-9][0-9]{0,399})", text) else _plain(text)
 
 
 def _place(data: dict[str, Any], path: tuple[str, ...], value: Any) -> bool:

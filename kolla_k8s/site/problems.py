@@ -11,9 +11,13 @@ from jsonschema import Draft202012Validator
 
 from kolla_k8s.errors import Problem
 from kolla_k8s.model.known_options import Known
-from kolla_k8s.site.merge import Layers
+from kolla_k8s.model.placeholders import placeholders
+from kolla_k8s.site.merge import Layers, leaves
 from kolla_k8s.suggest import did_you_mean
 from kolla_k8s.yamlio import Keys, spell
+
+OF_ANY_POD = ("iface", "limit", "node", "pod", "site")
+"""Placeholders that every pod can fill in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +27,15 @@ class Charts:
     Attributes:
         schemas: Service -> JSON Schema of its chart's values; its keys are the known services.
         options: Service -> file -> the options that its release knows.
-        on_nodes: Service whose every pod belongs to a node -> word and argument of the placeholders in its files.
+        filled: Service -> word and argument of the placeholders that its pods can fill in.
+        on_nodes: Services whose every pod belongs to a node.
         by_node: Service of these -> options that single nodes may have of their own.
     """
 
     schemas: Mapping[str, Mapping[str, Any]]
     options: Mapping[str, Mapping[str, Known]] = field(default_factory=dict)
-    on_nodes: Mapping[str, AbstractSet[tuple[str, str]]] = field(default_factory=dict)
+    filled: Mapping[str, AbstractSet[tuple[str, str]]] = field(default_factory=dict)
+    on_nodes: AbstractSet[str] = frozenset()
     by_node: Mapping[str, AbstractSet[str]] = field(default_factory=dict)
 
 
@@ -40,6 +46,17 @@ def naming(files: Mapping[str, Known], *said: Any) -> dict[str, Known]:
         file: known.naming(*(content for config, variants in contents for content in _contents(file, config, variants)))
         for file, known in files.items()
     }
+
+
+def unfilled(layers: Layers, path: Keys, said: Any, known: AbstractSet[tuple[str, str]]) -> Iterator[Problem]:
+    """Give placeholders for which pods have nothing mounted: they would never start."""
+    for keys, value in leaves(said):
+        for found in placeholders(value):
+            if found.word not in OF_ANY_POD and (found.word, found.argument) not in known:
+                here = (*path, *keys)
+                fact = f"pods cannot fill in ${{{found.word}:{found.argument}}}"
+                way_out = f"say it in words, or use what its files name already, or one of {', '.join(OF_ANY_POD)}"
+                yield Problem(place_of(layers, here), spell(here), fact, way_out)
 
 
 def _contents(file: str, config: Any, variants: Any) -> Iterator[Any]:
@@ -79,6 +96,8 @@ def schema_problems(
     given = _without_nulls({key: value for key, value in knobs.items() if key != "enabled"})
     for error in Draft202012Validator(schema).iter_errors(given):
         where = (*path, *error.absolute_path)
+        if error.validator == "not" and "multipleOf" in error.validator_value and not isinstance(error.instance, int):
+            continue  # it has another type than it should, and that is said
         if error.validator == "additionalProperties":
             known = set(error.schema.get("properties", {}))
             for key in sorted(set(error.instance) - known):

@@ -356,6 +356,24 @@ def test_secrets_that_are_no_maps_are_refused(tmp_path, text, said):
     assert len(text.splitlines()) == len(done.stderr.splitlines())
 
 
+def test_secret_that_is_no_text_is_refused_before_it_is_stored_for_good(tmp_path):
+    """
+    What stands there, and what YAML makes of it, are two passwords.
+    """
+    file = tmp_path / "secrets.yaml"
+    keys = ("database-password", "messaging-password", "service-password")
+    file.write_text("cinder-secrets:\n  database-password: 007\n  messaging-password:\n  service-password: ''\n")
+
+    done = run("secrets", "init", "--values", str(ROOT / "values/sites/all-in-one.yaml"), "--from", str(file))
+
+    said = ["is no string; put it in quotes"] * 2 + ["is empty; write a value, or leave the key out to have one made"]
+    assert 2 == done.returncode
+    assert [
+        f"{file}:{line}:3: cinder-secrets.{key}: {fact}"
+        for line, (key, fact) in enumerate(zip(keys, said, strict=True), 2)
+    ] == done.stderr.splitlines()
+
+
 def test_password_that_no_service_could_use_is_refused_with_its_place(tmp_path):
     """
     Before anything is created: oslo.messaging leaves a / as it is in the address of a broker.

@@ -21,7 +21,7 @@ def said(folder: Path, *command: str) -> list[str]:
     done = subprocess.run([TOOL, *command], capture_output=True, text=True, check=False)
     assert 2 == done.returncode, done.stderr
     lines = done.stderr.replace(f"{folder}/", "").splitlines()
-    return [": ".join(line.split(": ")[:2]).partition(";")[0] for line in lines]
+    return [": ".join(line.split(": ")[: 3 if "cannot be read" in line else 2]).partition(";")[0] for line in lines]
 
 
 def broken_definitions(folder: Path) -> Path:
@@ -36,10 +36,14 @@ def broken_definitions(folder: Path) -> Path:
         text = (target / f"{name}.yaml").read_text()
         assert right in text
         (target / f"{name}.yaml").write_text(text.replace(right, wrong, 1))
+    (target / "keystone.yaml").unlink()
+    (target / "keystone.yaml").mkdir()
+    (target / ".#heat.yaml").symlink_to("somebody@somewhere.1234")  # Emacs locks what it edits
     return target
 
 
 DEFINITIONS = [
+    "keystone.yaml: cannot be read: Is a directory",
     "memcached.yaml:12:5: spec.workloads.server.image",
     "memcached.yaml:14:7: spec.workloads.server.imaeg",
     "placement.yaml:12:13: spec.needs.start[0]",
@@ -65,7 +69,7 @@ def test_problems_of_all_files_of_a_site_are_said_at_once(tmp_path):
     """
     for name, text in SITE.items():
         (tmp_path / name).write_text(text)
-    files = [part for name in SITE for part in ("--values", str(tmp_path / name))]
+    files = [part for name in (*SITE, "d.yaml") for part in ("--values", str(tmp_path / name))]
 
     found = said(tmp_path, "values", "render", "keystone", *files, "--set", "a.b.c")
 
@@ -76,6 +80,7 @@ def test_problems_of_all_files_of_a_site_are_said_at_once(tmp_path):
         "b.yaml:2:3: services.memcashed",
         "b.yaml:3:14: services.keystone.optionz",
         'c.yaml:2:1: the key "a" is there already, in line 1',
+        "d.yaml: cannot be read: No such file or directory",
     ] == found
 
 

@@ -96,8 +96,8 @@ def test_charts_of_the_digest_are_written(tmp_path):
 @pytest.mark.parametrize(
     ("path", "content"),
     [
-        ("x/Chart.yaml", b"other"),
-        ("x/Chart.yaml", b"\xff"),
+        ("x/templates/a.yaml", b"other"),
+        ("x/templates/a.yaml", b"\xff"),
         ("x/more.yaml", b""),
         ("y/Chart.yaml", CHARTS[0]["Chart.yaml"].encode()),
     ],
@@ -119,6 +119,6 @@ def test_missing_file_is_not_written(tmp_path):
     A chart is all of its files.
     """
     write_charts(tmp_path / "charts", CHARTS, ["x"])
-    (tmp_path / "charts/x/Chart.yaml").unlink()
+    (tmp_path / "charts/x/templates/a.yaml").unlink()
 
     assert not is_written(tmp_path / "charts", ["x"], charts_digest(CHARTS, ["x"]))

@@ -30,7 +30,8 @@ def loaded(catalog, folder, *texts):
     charts = Charts(
         schemas={name: values_schema(catalog, service) for name, service in catalog.services.items()},
         options={name: catalog.known_options(name) for name in catalog.services},
-        on_nodes={name: filled_in(service) for name, service in catalog.services.items() if not is_control(service)},
+        filled={name: filled_in(service) for name, service in catalog.services.items()},
+        on_nodes={name for name, service in catalog.services.items() if not is_control(service)},
         by_node={name: options_of_nodes(service) for name, service in catalog.services.items()},
     )
     return check_site(read_site(files, [], ROOT / "values/presets"), charts).site
@@ -199,7 +200,7 @@ def test_service_without_files_takes_none(tmp_path):
     file.write_text(HEAD + "nodes: {x: {match: {names: [a]}, services: {bare: {config: {}}}}}\n")
 
     with pytest.raises(UserFilesError) as caught:
-        check_site(read_site([file], [], tmp_path), Charts({"bare": {}}, on_nodes={"bare": set()}))
+        check_site(read_site([file], [], tmp_path), Charts({"bare": {}}, on_nodes={"bare"}))
 
     assert "nodes.x.services.bare: has no configuration; leave it out" in str(caught.value)
 

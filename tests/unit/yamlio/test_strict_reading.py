@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kolla_k8s.errors import OutsideError, UserFilesError
+from kolla_k8s.errors import UserFilesError
 from kolla_k8s.yamlio import dump, load, loads
 
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
@@ -91,9 +91,9 @@ def test_what_is_written_reads_back_the_same(data):
     assert data == loads(dump({"data": data}), "f").data["data"]
 
 
-def test_file_that_cannot_be_read_is_something_outside(tmp_path):
+def test_file_that_cannot_be_read_is_a_problem_like_others(tmp_path):
     """
-    With what the system says.
+    With what the system says, so that it stands beside what is wrong in other files.
     """
-    with pytest.raises(OutsideError, match="cannot be read: Is a directory; check the path and its rights"):
+    with pytest.raises(UserFilesError, match="cannot be read: Is a directory; check the path and its rights"):
         load(tmp_path)
