@@ -72,6 +72,11 @@ def spell(path: Keys) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
 
 
+def is_text(value: str) -> bool:
+    """Whether a string came from UTF-8: bytes that are none are read as surrogates."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in value)
+
+
 def load(path: Path) -> Document:
     """Read a file; raises ``UserFilesError`` for what is in it, and when it cannot be read."""
     try:
@@ -311,6 +316,14 @@ def _text(scalar: Any, *, is_key: bool = False) -> str:
     items = yaml.SequenceNode(f"{_TAG}seq", [node, yaml.ScalarNode(f"{_TAG}int", "0")], flow_style=False)
     text: str = yaml.serialize(items, Dumper=yaml.CSafeDumper, width=1_000_000, allow_unicode=True)
     return text.removeprefix("- ").removesuffix("...\n").removesuffix("\n- 0\n")  # dots: the end of a document
+
+
+def load_checked(path: Path, model: type[BaseModel]) -> Any:
+    """Data of a file that a model accepts; raises ``UserFilesError`` with all that it does not."""
+    document = load(path)
+    with in_our_words(document, model):
+        model.model_validate(document.data)
+    return document.data
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from kolla_k8s import places
 from kolla_k8s.adapters.hollow import hollow
 from kolla_k8s.adapters.process import RUN, identity
 from kolla_k8s.adapters.words import AGAIN, HelmError, UnreachableError, explained
@@ -218,7 +219,7 @@ class HelmProgram:
         given = None if values is None else json.dumps(values).encode()
         try:
             async with asyncio.timeout(self._limit_s):
-                return bytes(await self._runner.run(arguments, given)).decode()
+                return bytes(await self._runner.run(arguments, given)).decode(errors="replace")
         except TimeoutError:
             fact = f"helm did not end within {self._limit_s:g} s"
             raise UnreachableError(str(arguments[1]), fact, AGAIN) from None
@@ -236,5 +237,7 @@ def _common(request: HelmRequest) -> list[Any]:
 
 def default_home() -> Path:
     """Where helm keeps its caches when we call it."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "kolla-k8s" / f"helm-{sys.version_info.major}"
+    cache = places.cache()
+    if cache is None:
+        raise OutsideError("HOME", "is not set: helm has no place for its caches", "set HOME or XDG_CACHE_HOME")
+    return cache / f"helm-{sys.version_info.major}"

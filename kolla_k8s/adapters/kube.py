@@ -267,8 +267,12 @@ async def connect(
 
 def is_in_pod(kubeconfig: str | None) -> bool:
     """Whether nothing but the pod's own account says how to reach the API: helm decides in the same order."""
-    is_told = kubeconfig or os.environ.get("KUBECONFIG") or (Path.home() / ".kube/config").exists()
+    is_told = kubeconfig or os.environ.get("KUBECONFIG") or Path(_own_kubeconfig()).exists()
     return not is_told and OWN_ACCOUNT.exists()
+
+
+def _own_kubeconfig() -> str:
+    return os.path.expanduser("~/.kube/config")  # noqa: PTH111 - Path's own way raises for a user without a home
 
 
 async def _configuration(kubeconfig: str | None, context: str | None) -> Any:
@@ -278,11 +282,12 @@ async def _configuration(kubeconfig: str | None, context: str | None) -> Any:
     configuration = client.Configuration()
     # Clusters made by hand have authorities without key usage, which Python 3.13 would refuse and helm takes.
     configuration.disable_strict_ssl_verification = True
-    source = kubeconfig or os.environ.get("KUBECONFIG") or None
-    if source and not any(Path(part).expanduser().exists() for part in source.split(os.pathsep)):
+    source = kubeconfig or os.environ.get("KUBECONFIG") or _own_kubeconfig()
+    is_ours = is_in_pod(kubeconfig)
+    if not is_ours and not any(Path(part).expanduser().exists() for part in source.split(os.pathsep)):
         raise OutsideError(source, "is not there", "name a kubeconfig with --kubeconfig or KUBECONFIG")
     try:
-        if is_in_pod(kubeconfig):
+        if is_ours:
             config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call] # the library's
         else:
             await config.load_kube_config(  # type: ignore[no-untyped-call] # the library's
@@ -292,7 +297,9 @@ async def _configuration(kubeconfig: str | None, context: str | None) -> Any:
         is_told = isinstance(error, (config.ConfigException, OSError))
         why = str(error) if is_told else f"is no kubeconfig ({type(error).__name__})"
         way_out = "name a kubeconfig with --kubeconfig or KUBECONFIG"
-        raise OutsideError(source or "kubeconfig", f"cannot be used: {why}", way_out) from None
+        raise OutsideError(source, f"cannot be used: {why}", way_out) from None
+    if configuration.proxy is not None and not isinstance(configuration.proxy, str):
+        raise OutsideError(source, f"its proxy-url {configuration.proxy!r} is no address", "put it in quotes")
     return configuration
 
 

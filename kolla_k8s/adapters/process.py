@@ -25,7 +25,15 @@ BOOT = Path("/proc/sys/kernel/random/boot_id")
 def identity() -> str:
     """``user@host:pid:start:place``: start in clock ticks since boot, place stands for boot, PID namespace and user."""
     pid = os.getpid()
-    return f"{getuser()}@{socket.gethostname()}:{pid}:{_start(pid)}:{_place()}"
+    return f"{_user()}@{socket.gethostname()}:{pid}:{_start(pid)}:{_place()}"
+
+
+def _user() -> str:
+    """Name of the user; the number of one that no name is known of, as in containers."""
+    try:
+        return getuser()
+    except (KeyError, OSError):  # the latter since Python 3.13
+        return str(os.getuid())
 
 
 def fate(other: str) -> Fate:

@@ -5,10 +5,13 @@ One command a file. Commands import what they need when they run, so that ``--he
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import sys
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
 
 import typer
 
@@ -27,7 +30,35 @@ from kolla_k8s.cli import (
     unlock,
 )
 
+
+class Commands(typer.core.TyperGroup):
+    """All commands; typer would end with its own code when whoever reads the output has gone."""
+
+    def make_context(self, *words: Any, **more: Any) -> Any:
+        """Read the command line; its help is printed here."""
+        with _listened_to():
+            return super().make_context(*words, **more)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        with _listened_to():
+            return super().invoke(ctx)
+
+
+class GoneError(Exception):
+    """Whoever read the output has gone away, as ``head`` does."""
+
+
+@contextmanager
+def _listened_to() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise GoneError from None
+
+
 app = typer.Typer(
+    cls=Commands,
     help="Compile service definitions into Helm charts, and install OpenStack from Kolla images on Kubernetes.",
     no_args_is_help=True,
     add_completion=False,
@@ -71,17 +102,32 @@ app.add_typer(secrets.app, name="secrets")
 
 def main() -> None:
     """Run a command; expected failures become one message and an exit code, never a traceback."""
-    from kolla_k8s.errors import KollaK8sError  # noqa: PLC0415
+    from kolla_k8s.errors import KollaK8sError, OutsideError  # noqa: PLC0415
 
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # else it looks for some in every package that is installed
     gc.set_threshold(50_000, 10, 10)  # modules and definitions are no garbage: to look through them took 6 %
     try:
-        app()
+        try:
+            app()
+        finally:
+            if sys.stdout:  # which is None where the shell has closed it
+                sys.stdout.flush()
     except KollaK8sError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in its buffer has no reader
+    except (GoneError, BrokenPipeError):
+        _give_up_output()
         sys.exit(141)
+    except (UnicodeEncodeError, OSError) as error:
+        if isinstance(error, OSError) and (error.errno != errno.ENOSPC or error.filename):
+            raise
+        _give_up_output()
+        sys.stderr.write(f"output: cannot be written: {getattr(error, 'strerror', None) or error}; send it elsewhere\n")
+        sys.exit(OutsideError.exit_code)
     finally:
         gc.freeze()  # nor is what is left at the end: 0.1 s
+
+
+def _give_up_output() -> None:
+    """What is left in the buffer of the output has no reader: it must not be tried again at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -13,13 +13,14 @@ from kolla_k8s.compile.values import values_schema
 from kolla_k8s.errors import OutsideError, Problem, UserFilesError
 from kolla_k8s.model.catalog import Catalog, is_control
 from kolla_k8s.model.choices import choose, options_of_nodes
+from kolla_k8s.model.helm_files import ChartFile
 from kolla_k8s.model.placeholders import OF_MEMBERS, placeholders
 from kolla_k8s.model.service import Service
 from kolla_k8s.orchestrate.plan import Wanted
 from kolla_k8s.site.load import LoadedSite, check_site, read_site
 from kolla_k8s.site.problems import Charts
 from kolla_k8s.site.values import chart_values
-from kolla_k8s.yamlio import load
+from kolla_k8s.yamlio import load_checked
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ def with_charts(cloud: Cloud) -> Cloud:
     release = cloud.catalog.release
     charts = {name: cloud.wanted.charts[name] for name in cloud.wanted.values}
     for chart in charts.values():
-        found = load(_about(chart)).data["appVersion"] if isinstance(chart, Path) else release
+        found = _release_of(chart) if isinstance(chart, Path) else release
         if found != release:
             fact = f'the site is of release "{release}", and {chart} of "{found}"'
             way_out = f"run `kolla-k8s gen-charts --release {release} --output DIR` and name DIR with --charts"
@@ -118,10 +119,10 @@ def _chart(charts: str | None, name: str, catalog: Catalog) -> Path | str:
     return (Path(charts) if charts else places.data("charts")) / name
 
 
-def _about(chart: Path) -> Path:
+def _release_of(chart: Path) -> str:
     if not (chart / "Chart.yaml").is_file():
         raise OutsideError(str(chart), "holds no chart", "run `kolla-k8s gen-charts`, or name a folder with --charts")
-    return chart / "Chart.yaml"
+    return str(load_checked(chart / "Chart.yaml", ChartFile).get("appVersion", ""))
 
 
 def _digest(chart: Path | str) -> str:
@@ -129,4 +130,6 @@ def _digest(chart: Path | str) -> str:
         return chart
     paths = (path for path in chart.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     files = {str(path.relative_to(chart)): path for path in sorted(paths)}
-    return chart_digest({name: path.read_text(encoding="utf-8") for name, path in files.items()})
+    return chart_digest(
+        {name: path.read_text(encoding="utf-8", errors="surrogateescape") for name, path in files.items()}
+    )

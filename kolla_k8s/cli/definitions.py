@@ -23,7 +23,10 @@ def load_catalog(definitions: Path | None, release: str = DEFAULT_RELEASE, *, sa
         unknown = Problem(said, "", f'no release is called "{release}"', did_you_mean(release, known))
         raise UserFilesError([unknown, *read.problems])
     services = {name: definition.service for name, definition in sorted(read.found.items())}
-    catalog = Catalog(release, services, load_options(folder, release))
+    try:
+        catalog = Catalog(release, services, load_options(folder, release))
+    except UserFilesError as error:
+        raise UserFilesError([*read.problems, *error.problems]) from None
     validate(read, catalog)
     return catalog
 

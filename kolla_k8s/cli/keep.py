@@ -21,7 +21,7 @@ from kolla_k8s.orchestrate.secrets import (
     secret_copies,
     secret_specs,
 )
-from kolla_k8s.yamlio import Document, Keys, dump, load, spell
+from kolla_k8s.yamlio import Document, Keys, dump, is_text, load, spell
 
 
 def _specs(cloud: Cloud) -> list[SecretSpec]:
@@ -90,15 +90,10 @@ def _own(spec: SecretSpec, data: dict[str, str]) -> dict[str, str]:
     Raises for a value that is no text, which no file of texts can give back.
     """
     own = {key: value for key, value in data.items() if key in spec.keys and key not in spec.of_cluster}
-    for key in (key for key, value in own.items() if not _is_text(value)):
+    for key in (key for key, value in own.items() if not is_text(value)):
         way_out = f"save it with `kubectl -n {spec.namespace} get secret {spec.name} -o yaml`, or give it a text"
         raise OutsideError(f"Secret {spec.namespace}/{spec.name}", f"{key} is no UTF-8 text", way_out)
     return own
-
-
-def _is_text(value: str) -> bool:
-    """Whether a value came as UTF-8: other bytes of a Secret are read as surrogates."""
-    return not any("\ud800" <= letter <= "\udfff" for letter in value)
 
 
 async def export_secrets(source: Source, target: Target, file: Path) -> None:

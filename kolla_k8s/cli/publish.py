@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -38,6 +39,7 @@ def publish(
     from kolla_k8s.publish.oci import publish_to_registry  # noqa: PLC0415
     from kolla_k8s.publish.package import package  # noqa: PLC0415
 
+    target = _target(to)
     folder = Path(charts) if charts else places.data("charts")
     known = sorted(path.parent.name for path in folder.glob("*/Chart.yaml"))
     if not known:
@@ -45,13 +47,24 @@ def publish(
     require_known(services or (), known)
     packages = [package(folder / name) for name in services or known]
     _require_current(packages, folder, definitions or places.data("service_defs"))
-    if to.startswith("oci://"):
-        new = asyncio.run(publish_to_registry(packages, to.rstrip("/"), _helm(helm, is_plain=plain_http)))
+    if isinstance(target, str):
+        new = asyncio.run(publish_to_registry(packages, target, _helm(helm, is_plain=plain_http)))
     else:
-        new = publish_to_folder(packages, Path(to))
+        new = publish_to_folder(packages, target)
     for name in new:
         typer.echo(f"{name} published")
     typer.echo(f"{len(packages)} charts in {to}, {len(new)} of them new")
+
+
+def _target(to: str) -> Path | str:
+    """A directory, or the URL of a registry; what looks like a URL and is none of these is no directory either."""
+    from kolla_k8s.errors import Problem, UserFilesError  # noqa: PLC0415
+
+    if re.fullmatch(r"oci://[^/]+.*", to):
+        return to.rstrip("/")
+    if re.match(r"[A-Za-z][-+.A-Za-z0-9]*:", to):
+        raise UserFilesError([Problem("--to", "", f'"{to}" is no directory', "name one, or oci://HOST/PATH")])
+    return Path(to)
 
 
 def _require_current(packages: Sequence[Package], folder: Path, definitions: Path) -> None:

@@ -14,7 +14,7 @@ from kolla_k8s.cli.cloud import Cloud, Source, load_cloud, require_enabled, with
 from kolla_k8s.cli.planned import with_parts
 from kolla_k8s.cli.screen import Screen
 from kolla_k8s.cli.session import Session, Target, claim, opened
-from kolla_k8s.errors import DidNotComeUpError, HeldError, OutsideError
+from kolla_k8s.errors import DidNotComeUpError, HeldError, Problem, UserFilesError
 from kolla_k8s.model.catalog import main_workload, pods_name
 from kolla_k8s.model.plan import Plan
 from kolla_k8s.orchestrate.bundle import bundle_name, collect, prune_bundles
@@ -90,7 +90,8 @@ async def recover_service(source: Source, target: Target, service: str, pod: str
     main = main_workload(cloud.catalog[service])
     peers = main[1].peers if main else None
     if main is None or peers is None or not (peers.agent or peers.force):
-        raise OutsideError(service, "has no members that wait for each other", "see `kolla-k8s why`")
+        fact = "has no members that wait for each other"
+        raise UserFilesError([Problem(service, "", fact, "see `kolla-k8s why`")])
     pods, namespace = pods_name(cloud.catalog[service], main[0]), cloud.wanted.namespaces["control"]
     async with opened(target) as session:
         if pod is None:

@@ -92,8 +92,31 @@ def _seen_in(document: Document, release: str) -> Document:
 
 
 def load_options(folder: Path, release: str) -> dict[str, dict[str, list[str]]]:
-    """Lists of the options that a release knows, by name; they lie beside the definitions."""
-    return {file.stem: json.loads(file.read_bytes()) for file in sorted((folder / "options" / release).glob("*.json"))}
+    """Lists of the options that a release knows, by name; they lie beside the definitions.
+
+    Raises:
+        UserFilesError: Files that are no such lists, all of them.
+    """
+    found: dict[str, dict[str, list[str]]] = {}
+    problems = []
+    for file in sorted((folder / "options" / release).glob("[!.]*.json")):
+        try:
+            found[file.stem] = _option_list(json.loads(file.read_bytes()))
+        except (OSError, ValueError) as error:
+            problems.append(Problem(str(file), "", f"is no list of options: {error}", "make it again, or remove it"))
+    if problems:
+        raise UserFilesError(problems)
+    return found
+
+
+def _option_list(data: Any) -> dict[str, list[str]]:
+    """Section -> its options; raises ``ValueError`` for anything else."""
+    if not isinstance(data, dict):
+        raise ValueError("no map")  # noqa: TRY004 - of the same kind as what json raises
+    for section, options in data.items():
+        if not isinstance(options, list) or not all(isinstance(option, str) for option in options):
+            raise ValueError(f'"{section}" holds no list of names')
+    return data
 
 
 def known_releases(folder: Path, definitions: Mapping[str, Definition]) -> set[str]:

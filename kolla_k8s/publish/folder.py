@@ -11,8 +11,9 @@ from typing import Any
 
 from kolla_k8s.alone import writing
 from kolla_k8s.errors import Problem, UserFilesError
+from kolla_k8s.model.helm_files import IndexFile
 from kolla_k8s.publish.package import Package, digest
-from kolla_k8s.yamlio import dump, load
+from kolla_k8s.yamlio import dump, load_checked
 
 INDEX = "index.yaml"
 COPIED = ("apiVersion", "appVersion", "description", "keywords", "kubeVersion", "maintainers", "annotations", "type")
@@ -24,7 +25,7 @@ def publish_to_folder(packages: Sequence[Package], folder: Path) -> list[str]:
     An archive is what it holds, whether the index lists it or was lost: what lies there is never written again.
 
     Raises:
-        UserFilesError: A version is published already with other content; nothing is written then.
+        UserFilesError: A version is published already with other content, or the index is none. Nothing is written.
         HeldError: Another run is publishing there.
         OutsideError: The disk refuses.
     """
@@ -41,10 +42,11 @@ def _publish(packages: Sequence[Package], folder: Path) -> list[str]:
     if problems := [problem for one in found if (problem := _problem(one, folder / one.package.file_name))]:
         raise UserFilesError(problems)
     new = [one for one in found if one.archive is None or one.entry is None]
+    now = _now()
     for one in new:
-        _add(one, folder, index["entries"])
+        _add(one, folder, index["entries"], now)
     if new:
-        index["generated"] = _now()
+        index["generated"] = now
         index["entries"] = dict(sorted(index["entries"].items()))
         _write(folder / INDEX, dump(index).encode())
     return [one.package.file_name for one in new]
@@ -78,13 +80,13 @@ def _key(package: Package) -> tuple[str, str]:
     return package.about["name"], str(package.about["version"])
 
 
-def _add(found: _Found, folder: Path, entries: dict[str, Any]) -> None:
+def _add(found: _Found, folder: Path, entries: dict[str, Any], now: str) -> None:
     archive = found.archive
     if archive is None:
         archive = found.package.content
         _write(folder / found.package.file_name, archive)
     if found.entry is None:
-        entries.setdefault(found.package.about["name"], []).insert(0, _entry(found.package, archive))
+        entries.setdefault(found.package.about["name"], []).insert(0, _entry(found.package, archive, now))
 
 
 def _read(path: Path) -> bytes | None:
@@ -93,20 +95,27 @@ def _read(path: Path) -> bytes | None:
 
 def _index(folder: Path) -> dict[str, Any]:
     path = folder / INDEX
-    data = load(path).data if path.exists() else None
-    return data or {"apiVersion": "v1", "entries": {}, "generated": ""}
+    if not path.exists():
+        return {"apiVersion": "v1", "entries": {}, "generated": ""}
+    return dict(load_checked(path, IndexFile))
 
 
-def _entry(package: Package, archive: bytes) -> dict[str, Any]:
+def _entry(package: Package, archive: bytes, now: str) -> dict[str, Any]:
     about = package.about
     copied = {key: about[key] for key in COPIED if key in about}
-    own = {"name": about["name"], "version": str(about["version"]), "digest": digest(archive), "created": _now()}
+    own = {"name": about["name"], "version": str(about["version"]), "digest": digest(archive), "created": now}
     return {**copied, **own, "urls": [package.file_name]}
 
 
 def _now() -> str:
     epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    moment = datetime.fromtimestamp(int(epoch), UTC) if epoch else datetime.now(UTC)
+    try:
+        moment = datetime.fromtimestamp(int(epoch), UTC) if epoch else datetime.now(UTC)
+    except (ValueError, OverflowError):
+        fact = f"{epoch!r} is no time"
+        raise UserFilesError(
+            [Problem("SOURCE_DATE_EPOCH", "", fact, "write seconds since 1970, or unset it")]
+        ) from None
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

@@ -47,4 +47,7 @@ async def _published(package: Package, target: str, helm: Helm, scratch: Path) -
         if "not found" in str(error):
             return None
         raise
-    return (folder / package.file_name).read_bytes()
+    archive = folder / package.file_name
+    if not archive.exists():
+        raise OutsideError("helm", f"pulled no {package.file_name} from {target}", "see what `helm pull` does there")
+    return archive.read_bytes()

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from kolla_k8s.errors import OutsideError
-from kolla_k8s.yamlio import load
+from kolla_k8s.model.helm_files import ChartFile
+from kolla_k8s.yamlio import load_checked
 
 COMPILED = "__pycache__"
 HEADER = bytes.fromhex("1f8b 08 00 00000000 02 ff")  # gzip: no name, no time, best compression, no operating system
@@ -52,7 +53,7 @@ class Package:
 
 def package(chart: Path) -> Package:
     """Pack a chart directory; links are refused, modes, owners and times are fixed."""
-    about = load(chart / "Chart.yaml").data
+    about = load_checked(chart / "Chart.yaml", ChartFile)
     raw = io.BytesIO()
     with tarfile.open(fileobj=raw, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for path in sorted(path for path in chart.rglob("*") if COMPILED not in path.parts):

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from kolla_k8s.errors import Problem, UserFilesError
-from kolla_k8s.yamlio import Document, Keys
+from kolla_k8s.yamlio import Document, Keys, is_text
 
 _WORDS: dict[str, Any] = {"true": True, "false": False, "null": None, "": ""}
 
@@ -17,6 +17,9 @@ def set_document(argument: str) -> Document:
     >>> set_document(r"services.keystone.config.keystone\\.conf.token.expiration=3600").data
     {'services': {'keystone': {'config': {'keystone.conf': {'token': {'expiration': 3600}}}}}}
     """
+    if not is_text(argument):
+        said = argument.encode(errors="surrogateescape").decode(errors="replace")
+        raise UserFilesError([Problem(f"--set {said}", "", "is no UTF-8", "say it in a file")])
     data: dict[str, Any] = {}
     positions: dict[Keys, tuple[int, int]] = {}
     for part in _split(argument, ","):

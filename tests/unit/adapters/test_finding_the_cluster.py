@@ -74,6 +74,26 @@ async def test_file_that_is_no_kubeconfig_is_told(tmp_path: Path, content: str |
         await open_and_close(str(path))
 
 
+async def test_own_kubeconfig_that_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    With the path where it is looked for.
+    """
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    with pytest.raises(OutsideError, match=f"^{tmp_path}/.kube/config: is not there; name a kubeconfig with"):
+        async with connect(None, None, clock=FakeClock()):
+            pytest.fail("there is no kubeconfig")
+
+
+async def test_proxy_that_is_no_address_is_told(tmp_path: Path) -> None:
+    """
+    A port without quotes is a number.
+    """
+    with pytest.raises(OutsideError, match="kubeconfig: its proxy-url 3128 is no address; put it in quotes"):
+        await open_and_close(kubeconfig(tmp_path, "https://x", **{"proxy-url": 3128}))
+
+
 async def test_unknown_context_is_told(tmp_path: Path) -> None:
     """
     A misspelt context is not the current one.

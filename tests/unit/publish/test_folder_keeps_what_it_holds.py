@@ -46,6 +46,46 @@ def test_archive_of_another_zlib_is_the_same(tmp_path):
     assert before == (tmp_path / "keystone-2026.1.1.tgz").read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[]", "index.yaml:1:1: is no map"),
+        ("", "index.yaml:1:1: is no map"),
+        ("a: 1", 'entries: the key "entries" is missing'),
+        ("entries: [1]", r"index.yaml:1:1: entries: is no map: \[1\]"),
+        ("entries: {nova: [null]}", r"nova\[0\]: is no map"),
+        (
+            "entries: {nova: [{name: nova, version: 1.0}]}",
+            r"digest: the key \"digest\" is missing; add it\n.*version: is no string: 1.0; put it in quotes",
+        ),
+        ("entries: {nova: [{name: ../nova, version: '1', digest: a}]}", "'../nova' does not match"),
+    ],
+)
+def test_index_that_is_none_stays_as_it_is(tmp_path, text, said):
+    """
+    Everything that is wrong with it is named, and nothing is published beside it.
+    """
+    (tmp_path / INDEX).write_text(text)
+
+    with pytest.raises(UserFilesError, match=said):
+        publish_to_folder([a_package()], tmp_path)
+
+    assert [INDEX] == [path.name for path in tmp_path.iterdir()]
+    assert text == (tmp_path / INDEX).read_text()
+
+
+def test_time_that_is_none_is_told_before_anything_is_written(tmp_path, monkeypatch):
+    """
+    An archive without its entry in the index would be found by nobody.
+    """
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "yesterday")
+
+    with pytest.raises(UserFilesError, match="SOURCE_DATE_EPOCH: 'yesterday' is no time; write seconds since 1970"):
+        publish_to_folder([a_package()], tmp_path)
+
+    assert [] == list(tmp_path.iterdir())
+
+
 def test_newer_version_stands_first(tmp_path):
     """
     The older one stays in the index.

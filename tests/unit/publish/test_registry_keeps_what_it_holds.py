@@ -32,6 +32,18 @@ class Registry:
         return ""
 
 
+async def test_helm_that_pulls_nothing_and_calls_it_good_is_told():
+    """
+    Some other program of that name, perhaps.
+    """
+
+    async def helm(_arguments):
+        return "hello"
+
+    with pytest.raises(OutsideError, match=r"helm: pulled no keystone-2026\.1\.1\.tgz from oci://registry"):
+        await publish_to_registry([a_package()], TARGET, helm)
+
+
 async def test_published_again_nothing_is_pushed():
     """
     Not even when another zlib made what is there.
