@@ -25,7 +25,8 @@ def main(state: Path) -> None:
     api = Api(state / "pki", "agent", NODE, 6443, is_kept=True)
     rules = ""
     while True:
-        with contextlib.suppress(OSError):
+        # A power cut may end nft, and a server in trouble refuse: what is not done now is done the next time.
+        with contextlib.suppress(OSError, RuntimeError, subprocess.SubprocessError):
             provision(api, state / "volumes")
             rules = _enforce(api, rules)
         time.sleep(PERIOD_S)

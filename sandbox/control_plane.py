@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
+import os
 import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sandbox import pki
 from sandbox.api import Api
@@ -130,6 +133,7 @@ def _api_server(state: Path, ports: Ports, host: str) -> list[str]:
         "--allow-privileged=true",
         f"--audit-policy-file={state}/audit.json",
         f"--audit-log-path={state}/audit.log",
+        "--audit-log-maxsize=10000",  # MiB: tests read it whole, and a new one would hide what was before
     ]
 
 
@@ -185,8 +189,21 @@ def control_plane(state: Path) -> Iterator[ControlPlane]:
 
 
 def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [listener.getsockname()[1] for listener in sockets]
-    for listener in sockets:
-        listener.close()
-    return ports
+    """Ports that nobody listens at, of those that the kernel gives to nobody by itself."""
+    first = 20_000 + os.getpid() * 61 % 12_000
+    free = (port for number in range(12_000) if _is_free(port := 20_000 + (first + number) % 12_000))
+    return list(itertools.islice(free, count))
+
+
+def _is_free(port: int) -> bool:
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
+
+
+def events(audit_log: Path) -> list[dict[str, Any]]:
+    """What an audit log holds by now; its last line may be half written."""
+    text = audit_log.read_text()
+    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]

@@ -296,7 +296,9 @@ def note_host_folders(at: Layout) -> None:
     }
     others = _noted_by_others(at)
     ours = sorted(path for path in wanted if path in others or not Path(path).exists())
-    (at.state / HOST_FOLDERS).write_text(json.dumps(ours))
+    fresh = at.state / f"{HOST_FOLDERS}.new"
+    fresh.write_text(json.dumps(ours))
+    fresh.replace(at.state / HOST_FOLDERS)  # sandboxes beside this one read it
 
 
 def remove_host_folders(at: Layout) -> None:
@@ -310,8 +312,10 @@ def _noted_by_others(at: Layout) -> set[str]:
 
 
 def _noted(state: Path) -> set[str]:
-    file = state / HOST_FOLDERS
-    return set(json.loads(file.read_text())) if file.exists() else set()
+    try:
+        return set(json.loads((state / HOST_FOLDERS).read_text()))
+    except FileNotFoundError:
+        return set()
 
 
 def remove_networks_of_agents() -> None:

@@ -155,11 +155,13 @@ class Proxy:
     _seen: Counter[object] = field(default_factory=Counter)
     _lines: set[asyncio.BaseTransport] = field(default_factory=set)
     _listening: socket.socket | None = None
+    _held: socket.socket | None = None
     _greeting: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def open(self) -> None:
         """Listen (again)."""
-        self._listening = socket.create_server(("127.0.0.1", self._port), backlog=128)
+        self._listening, self._held = self._held or self._bound(), None
+        self._listening.listen(128)
         self._listening.setblocking(False)
         self._port = self._listening.getsockname()[1]
         asyncio.get_running_loop().add_reader(self._listening, self._accept, self._listening)
@@ -177,12 +179,20 @@ class Proxy:
         with contextlib.suppress(OSError):
             await asyncio.get_running_loop().connect_accepted_socket(self._runner.server, line, ssl=self._tls)
 
+    def _bound(self) -> socket.socket:
+        """A socket that keeps the port, and refuses connections while it does not listen."""
+        made = socket.socket()
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind(("127.0.0.1", self._port))
+        return made
+
     async def close(self) -> None:
         """Refuse new connections and break those there are: an API server that is gone."""
         if self._listening is not None:
             asyncio.get_running_loop().remove_reader(self._listening)
             self._listening.close()
-        self._listening = None
+            self._listening = None
+            self._held = self._bound()
         for _ in range(TURNS):
             await asyncio.sleep(0)
         greeting = [*self._greeting]
@@ -430,6 +440,8 @@ async def proxied(
             yield proxy
         finally:
             await proxy.close()
+            if proxy._held is not None:
+                proxy._held.close()
             with contextlib.suppress(ConnectionError):
                 await proxy._runner.cleanup()
 

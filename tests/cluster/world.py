@@ -253,7 +253,7 @@ def _volumes(api: Api, folder: Path) -> Iterator[None]:
 
     def work() -> None:
         while not over.wait(0.3):
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, RuntimeError):  # nobody answers, or answers with an error
                 provision(api, folder)
 
     worker = threading.Thread(target=work)

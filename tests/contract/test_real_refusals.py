@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +40,11 @@ def which() -> str:
 
 
 @pytest.fixture
-async def restricted(cluster: Cluster, space: str) -> str:
-    """A namespace that enforces Pod Security ``restricted``."""
-    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-    await cluster.patch(NAMESPACES, space, {"metadata": {"labels": labels}})
-    return space
+async def restricted(cluster: Cluster) -> str:
+    """A namespace that enforces Pod Security ``restricted`` from its first moment."""
+    about = {"name": f"test-{secrets.token_hex(4)}", "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}
+    await cluster.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": about})
+    return about["name"]
 
 
 def chart(folder: Path, template: str) -> Path:

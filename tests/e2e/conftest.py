@@ -24,7 +24,7 @@ from kolla_k8s.yamlio import load
 from sandbox import guest
 from sandbox.api import Api
 from sandbox.cluster import down, up
-from sandbox.control_plane import wait_until
+from sandbox.control_plane import events, wait_until
 from sandbox.demo import prove
 from sandbox.images.build import build
 from sandbox.layout import Layout, layout
@@ -89,13 +89,15 @@ class Sandbox:
         assert 0 == done.returncode, done.stdout + done.stderr
         return dict(json.loads(done.stdout))
 
-    def python(self, labels: str, container: str, program: str, space: str = "openstack") -> ExecResult:
+    def python(
+        self, labels: str, container: str, program: str, space: str = "openstack", *, timeout_s: float = 60
+    ) -> ExecResult:
         """Run a Python program in a pod with these labels that is ready."""
 
         async def ask() -> ExecResult:
             async with connect(self.kubeconfig, None) as cluster:
                 pod = await _ready(cluster, labels, space)
-                return await cluster.exec(space, pod, container, Command(["python3", "-"], program))
+                return await cluster.exec(space, pod, container, Command(["python3", "-"], program, timeout_s))
 
         return asyncio.run(ask())
 
@@ -127,8 +129,7 @@ class Sandbox:
     def writes(self) -> list[tuple[str, str, str]]:
         """Every mutating request of ours in the audit log: verb, kind, name."""
         found = []
-        for line in self.at.audit_log.read_text().splitlines():
-            event = json.loads(line)
+        for event in events(self.at.audit_log):
             if event["user"].get("username") == "kolla-k8s-admin" and event["verb"] not in {"get", "list", "watch"}:
                 about = event["objectRef"]
                 found.append((event["verb"], about["resource"], about.get("name", "")))

@@ -30,21 +30,40 @@ class Members:
     def until(self, what: str, is_so: Callable[[], object], timeout_s: float = 300) -> None:
         """Wait for something to be so."""
         deadline = time.monotonic() + timeout_s
-        while not is_so():
+        while True:
+            with contextlib.suppress(OSError):
+                if is_so():
+                    return
             assert time.monotonic() < deadline, f"{what}: not within {timeout_s} s\n{self.said()}"
             time.sleep(0.5)
+
+    def found(self, what: str, look: Callable[[], Any]) -> Any:
+        """Wait for something to be seen, and give it."""
+        seen: list[Any] = []
+        self.until(what, lambda: seen.append(look()) or seen[-1])
+        return seen[-1]
 
     def said(self) -> str:
         """The last lines of every container."""
         return "\n".join(
-            f"{pod['metadata']['name']} {container['name']}:\n{self.log(pod['metadata']['name'], container['name'])}"
-            for pod in self.pods()
+            f"{name} {container['name']}:\n{self._log(name, container['name'], 9)[1]}"
+            for name, pod in ((pod["metadata"]["name"], pod) for pod in self.pods())
             for container in pod["spec"]["containers"]
         )
 
     def log(self, pod: str, container: str, lines: int = 9) -> str:
-        """The end of a container's log."""
-        return str(self.api.ask("GET", f"{SPACE}/pods/{pod}/log?container={container}&tailLines={lines}")[1])
+        """The end of a container's log; raises OSError while there is none, or nobody gives it."""
+        status, said = self._log(pod, container, lines)
+        if status != 200:
+            raise OSError(said)
+        return str(said)
+
+    def whole_log(self, pod: str) -> str:
+        """The log of a client's container, waited for."""
+        return self.found(f"the log of {pod}", lambda: [self.log(pod, pod, 100_000)])[0]
+
+    def _log(self, pod: str, container: str, lines: int) -> tuple[int, Any]:
+        return self.api.ask("GET", f"{SPACE}/pods/{pod}/log?container={container}&tailLines={lines}")
 
     def pods(self) -> list[dict[str, Any]]:
         """The members' pods."""
@@ -72,7 +91,8 @@ class Members:
         """SIGKILL every container of these members at once; gives the identities that are gone."""
         gone = self.containers(names)
         for process in first_processes({container.rpartition("/")[2] for container in gone}):
-            os.kill(process, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
         return gone
 
     def delete(self, *names: str) -> set[str]:

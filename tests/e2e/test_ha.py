@@ -122,7 +122,7 @@ class Galera(Members):
 
     def written(self) -> list[Written]:
         """Every confirmed write since the writer's container began."""
-        lines = self.log("writer", "writer", 100_000).splitlines()
+        lines = self.whole_log("writer").splitlines()
         found = (line.split() for line in lines if line[:1].isdigit())
         return [Written(int(row), int(lost), float(gap_s), int(failed)) for row, lost, gap_s, failed in found]
 
@@ -139,6 +139,10 @@ class Galera(Members):
         """Pod that the clients reach; empty while there is none."""
         path = "/apis/coordination.k8s.io/v1/namespaces/openstack/leases/mariadb-writer"
         return str(self.api.ask("GET", path)[1]["spec"]["holderIdentity"])
+
+    def a_writer(self) -> str:
+        """The writer; waited for, for a member that gives the Lease up leaves it vacant for a moment."""
+        return self.found("a writer", self.writer)
 
     def recover(self, *options: str) -> str:
         """What ``kolla-k8s recover mariadb`` says."""
@@ -174,7 +178,7 @@ class Broker(Members):
 
     def confirmed(self) -> list[str]:
         """Messages that were confirmed since the publisher's container began, in their order."""
-        lines = self.log("publisher", "publisher", 100_000).splitlines()
+        lines = self.whole_log("publisher").splitlines()
         return [line for line in lines if re.fullmatch(r"[0-9a-f]{8}-\d+", line)]
 
     def serves_again(self, gone: set[str]) -> None:
@@ -186,7 +190,7 @@ class Broker(Members):
         """Wait for a publisher that goes on; all of these messages were or are there."""
         before = len(self.confirmed())
         self.until("the publisher", lambda: len(self.confirmed()) > before + 1)
-        done = self.sandbox.python("kolla-k8s.io/client=publisher", "publisher", CONSUME)
+        done = self.sandbox.python("kolla-k8s.io/client=publisher", "publisher", CONSUME, timeout_s=300)
         assert 0 == done.exit_code, done.stderr
         self.consumed |= set(done.stdout.split())
         assert set() == set(confirmed) - self.consumed
@@ -268,7 +272,7 @@ def test_clients_write_again_soon_after_the_writer_is_deleted(ha):
     """
     galera = ha[1]
 
-    assert 10 > longest_gap_s(galera.serves_again(galera.delete(galera.writer())))
+    assert 10 > longest_gap_s(galera.serves_again(galera.delete(galera.a_writer())))
 
 
 def test_clients_write_again_soon_after_the_writer_is_killed(ha):
@@ -277,7 +281,7 @@ def test_clients_write_again_soon_after_the_writer_is_killed(ha):
     """
     galera = ha[1]
 
-    assert 10 > longest_gap_s(galera.serves_again(galera.kill(galera.writer())))
+    assert 10 > longest_gap_s(galera.serves_again(galera.kill(galera.a_writer())))
 
 
 def test_member_without_clients_costs_them_one_try(ha):
@@ -285,7 +289,7 @@ def test_member_without_clients_costs_them_one_try(ha):
     At most, when the cluster is made anew without it.
     """
     galera = ha[1]
-    other = max(set(galera.names) - {galera.writer()})
+    other = max(set(galera.names) - {galera.a_writer()})
 
     assert 1 >= sum(one.failed for one in galera.serves_again(galera.delete(other)))
 
@@ -295,7 +299,7 @@ def test_member_that_is_cut_off_gives_its_clients_up_and_comes_back(ha):
     It has no majority; the two that see each other go on.
     """
     galera = ha[1]
-    alone = galera.writer()
+    alone = galera.a_writer()
     with galera.cut_off(alone, 4567, 4568, 4444):
         galera.until("another writer", lambda: galera.writer() not in {"", alone})
         galera.until("the others alone", lambda: set(galera.names) - {alone} == galera.ready())
@@ -329,7 +333,8 @@ def test_cluster_that_lost_a_member_for_good_is_started_by_a_person(ha):
         galera.until("two reports", lambda: {"mariadb-0", "mariadb-1"} == set(galera.ends()))
         galera.until("a refusal", lambda: "reports of mariadb-2: nobody starts" in galera.log("mariadb-0", "agent"))
         why = galera.sandbox.tool("why", "mariadb", "--values", SITE, *galera.site)
-        newest = max(galera.ends(), key=lambda pod: galera.ends()[pod])
+        ends = galera.ends()
+        newest = max(ends, key=ends.__getitem__)
         told = galera.recover("--force-from", newest)
         galera.until("two members", lambda: {"mariadb-0", "mariadb-1"} == galera.ready())
     galera.install()
@@ -401,12 +406,14 @@ def test_changed_option_rolls_one_member_after_the_other_and_the_writer_last(ha)
     galera.serves_again(galera.delete("mariadb-0"))
     galera.until("the lowest number with the clients", lambda: galera.writer() == "mariadb-0")
 
+    before = len(galera.written())
     steps = steps_of(galera.changed(*CHANGED))
+    galera.serves_again(set())
 
     assert ["change", "change"] == [steps[name]["action"] for name in ("mariadb", "rabbitmq")]
     assert ["mariadb-2", "mariadb-1", "mariadb-0"] == galera.in_order_of_their_start()
     assert ["rabbitmq-2", "rabbitmq-1", "rabbitmq-0"] == broker.in_order_of_their_start()
-    assert 10 > longest_gap_s(galera.serves_again(set()))
+    assert 10 > longest_gap_s(galera.written()[before:])
     broker.serves_again(set())
 
 
