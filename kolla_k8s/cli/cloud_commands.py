@@ -16,6 +16,7 @@ from kolla_k8s.cli.options import (
     Services,
     Sets,
     Values,
+    seconds,
 )
 
 
@@ -54,7 +55,7 @@ def install(
     context: Context = None,
     helm: HelmPath = "helm",
     output: Output = "auto",
-    timeout: Annotated[float, typer.Option(help="Seconds a service may show no progress.")] = 600.0,
+    timeout: Annotated[float, typer.Option(callback=seconds, help="Seconds a service may show no progress.")] = 600.0,
 ) -> None:
     """Bring a cloud to what the site file says, in order, each service gated on its function.
 

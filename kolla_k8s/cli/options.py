@@ -20,3 +20,10 @@ Kubeconfig = Annotated[str | None, typer.Option(envvar="KUBECONFIG", help="How t
 Context = Annotated[str | None, typer.Option(help="Context of the kubeconfig.")]
 HelmPath = Annotated[str, typer.Option("--helm", help="The helm program.")]
 Output = Annotated[Literal["auto", "text", "json"], typer.Option("--output", "-o", help="How to report.")]
+
+
+def seconds(value: float) -> float:
+    """Refuse what is no time to wait: it would end at once, or never."""
+    if not 0 < value < float("inf"):
+        raise typer.BadParameter(f"{value:g} is no time to wait; write seconds, such as 600")
+    return value

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from kolla_k8s.cli.options import Context, Definitions, HelmPath, Kubeconfig, Output, Sets, Values
+from kolla_k8s.cli.options import Context, Definitions, HelmPath, Kubeconfig, Output, Sets, Values, seconds
 
 
 def roll(
@@ -20,7 +20,7 @@ def roll(
     context: Context = None,
     helm: HelmPath = "helm",
     output: Output = "auto",
-    timeout: Annotated[float, typer.Option(help="Seconds a node may show no progress.")] = 600.0,
+    timeout: Annotated[float, typer.Option(callback=seconds, help="Seconds a node may show no progress.")] = 600.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which nodes, and what it costs them.")] = False,
 ) -> None:
     """Make the pods of nodes anew that still run what was there before the last install.

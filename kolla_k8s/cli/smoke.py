@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from kolla_k8s.cli.options import Context, Definitions, Kubeconfig, Output, Sets, Values
+from kolla_k8s.cli.options import Context, Definitions, Kubeconfig, Output, Sets, Values, seconds
+
+
+def _network(value: str) -> str:
+    from ipaddress import ip_network  # noqa: PLC0415
+
+    try:
+        ip_network(value)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}; write a network, such as 192.168.231.0/24") from None
+    return value
 
 
 def smoke(
@@ -23,9 +33,11 @@ def smoke(
     image: Annotated[Path | None, typer.Option(help="Disk image of the guest, uploaded and deleted again.")] = None,
     disk_format: Annotated[str, typer.Option(help="Format of --image.")] = "qcow2",
     image_name: Annotated[str | None, typer.Option(help="Image that the cloud already has.")] = None,
-    memory: Annotated[int, typer.Option(help="Memory of the guest in MiB.")] = 256,
-    cidr: Annotated[str, typer.Option(help="Addresses of the network that is made.")] = "192.168.231.0/24",
-    timeout: Annotated[float, typer.Option(help="Seconds a step may take.")] = 300.0,
+    memory: Annotated[int, typer.Option(min=16, help="Memory of the guest in MiB.")] = 256,
+    cidr: Annotated[
+        str, typer.Option(callback=_network, help="Addresses of the network that is made.")
+    ] = "192.168.231.0/24",
+    timeout: Annotated[float, typer.Option(callback=seconds, help="Seconds a step may take.")] = 300.0,
     keep: Annotated[bool, typer.Option("--keep", help="Leave what was made, to look at it.")] = False,
     clean: Annotated[str | None, typer.Option(help="Only delete what the kept run of this name made.")] = None,
 ) -> None:

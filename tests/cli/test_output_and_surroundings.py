@@ -158,6 +158,29 @@ def test_helm_without_a_home_is_told(monkeypatch):
         default_home()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("install", "--timeout", "nan"),
+        ("install", "--timeout", "-1"),
+        ("roll", "nova-compute", "--timeout", "inf"),
+        ("smoke", "--timeout", "0"),
+        ("smoke", "--memory", "-5"),
+        ("smoke", "--cidr", "192.168.231.1/24"),
+        ("smoke", "--cidr", "everywhere"),
+    ],
+    ids=" ".join,
+)
+def test_number_that_means_nothing_is_refused_before_anything_is_asked(words):
+    """
+    A run would end at once, or never, or half way.
+    """
+    done = run(*words, "--values", SITE)
+
+    assert 2 == done.returncode
+    assert f"Invalid value for '{words[-2]}'" in done.stderr
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="only root may become somebody else")
 def test_user_without_a_name_has_a_number():
     """
