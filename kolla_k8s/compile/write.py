@@ -112,18 +112,23 @@ def _is_free(place: Path) -> bool:
 
 @contextmanager
 def _writing(folder: Path, names: Sequence[str]) -> Iterator[None]:
+    with writing(folder, locked=folder.parent, work="is writing charts there"):
+        _require_ours(folder)
+        _clear_up(folder)
+        if foreign := [name for name in names if not _is_free(folder / name) and not _is_ours(folder / name)]:
+            fact = f"holds {', '.join(foreign)}, which gen-charts did not write"
+            raise OutsideError(str(folder), fact, "move that away, or name another folder with --output")
+        yield
+
+
+def _require_ours(folder: Path) -> None:
+    """Raise where no folder of charts can be, for it would be exchanged for another one."""
     if folder.is_symlink():
         raise OutsideError(str(folder), "is a link", "name the folder itself with --output")
     if folder.exists() and not folder.is_dir():
         raise OutsideError(str(folder), "is no folder", "name one with --output, or one that is not there yet")
     if Path.cwd().is_relative_to(folder.absolute().resolve()):
         raise OutsideError(str(folder), "is where you are, and would be another one", "name a folder below it")
-    with writing(folder, locked=folder.parent, work="is writing charts there"):
-        _clear_up(folder)
-        if foreign := [name for name in names if not _is_free(folder / name) and not _is_ours(folder / name)]:
-            fact = f"holds {', '.join(foreign)}, which gen-charts did not write"
-            raise OutsideError(str(folder), fact, "move that away, or name another folder with --output")
-        yield
 
 
 def _exchange_tree(folder: Path, wanted: Mapping[str, str], ours: set[str]) -> None:
