@@ -109,9 +109,10 @@ def main() -> None:
     try:
         try:
             app()
-        finally:
+        except SystemExit:
             if sys.stdout:  # which is None where the shell has closed it
                 sys.stdout.flush()
+            raise
     except KollaK8sError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(error.exit_code)

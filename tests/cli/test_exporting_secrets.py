@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
 import shutil
 import stat
+import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +16,7 @@ import pytest
 from kolla_k8s.cli.cloud import Source, load_cloud
 from kolla_k8s.orchestrate.secrets import SECRETS, ensure_secrets, secret_specs
 from kolla_k8s.yamlio import load
-from tests.cli.test_command_line import ROOT, SITE, run
+from tests.cli.test_command_line import ROOT, SITE, TOOL, run
 from tests.fake_cluster import FakeCluster
 from tests.served import served
 
@@ -98,6 +101,23 @@ async def test_export_into_a_folder_that_is_not_there_names_it(cluster, tmp_path
 
     said = f"{file}: cannot be made: No such file or directory; make its folder first\n"
     assert (3, "", said) == (done.returncode, done.stdout, done.stderr)
+
+
+async def test_export_that_does_not_fit_is_taken_back(cluster, tmp_path):
+    """
+    Half of the passwords would look like all of them, and be in the way of the next try.
+    """
+    file = tmp_path / "secrets.yaml"
+    async with served(cluster, tmp_path / "kubeconfig"):
+        words = ("secrets", "export", str(file), "--values", SITE, "--kubeconfig", str(tmp_path / "kubeconfig"))
+        command = ["prlimit", "--fsize=100", TOOL, *words]
+        environment = {**os.environ, "NO_PROXY": "127.0.0.1"}
+        run_it = partial(subprocess.run, command, capture_output=True, text=True, check=False, env=environment)
+        done = await asyncio.to_thread(run_it)
+
+    said = f"{file}: cannot be written: File too large; name a file elsewhere\n"
+    assert (3, "", said) == (done.returncode, done.stdout, done.stderr)
+    assert not file.exists()
 
 
 async def test_value_that_is_no_text_is_named_and_nothing_is_written(cluster, tmp_path):
