@@ -152,17 +152,20 @@ def _file(service: Service, file: ConfigFile) -> ConfigFile:
         section: {**standard.get(section, {}), **(said.get(section) or {})}
         for section in sorted({*standard, *said}, key=lambda name: (name != "DEFAULT", name))
     }
+    if file.oslo.further:
+        return file.model_copy(update={"content": content})
     said_of_logs = {**file.json_logs, "DEFAULT": {"use_json": True, **file.json_logs.get("DEFAULT", {})}}
     return file.model_copy(update={"content": content, "json_logs": said_of_logs})
 
 
 def _sections(service: Service, oslo: Oslo) -> Sections:
-    found = {name: dict(options) for name, options in COMMON.items()}
+    found = {} if oslo.further else {name: dict(options) for name, options in COMMON.items()}
     for section, database in oslo.databases.items():
-        found[section] = _database(service, database)
+        said = _database(service, database)
+        found[section] = {"connection": said["connection"]} if oslo.further else said
     if oslo.messaging:
-        found["DEFAULT"]["transport_url"] = f"${{transport:{oslo.messaging}}}"
-        found |= {name: dict(options) for name, options in MESSAGING.items()}
+        found.setdefault("DEFAULT", {})["transport_url"] = f"${{transport:{oslo.messaging}}}"
+        found |= {} if oslo.further else {name: dict(options) for name, options in MESSAGING.items()}
     if oslo.cache:
         found |= {name: dict(options) for name, options in CACHE.items()}
     if oslo.identity:

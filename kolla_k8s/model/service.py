@@ -183,6 +183,10 @@ class Oslo(Strict):
     """
 
     options: Name | None = Field(default=None, description="list of the options that the release knows")
+    further: bool = Field(
+        default=False,
+        description="whether it is laid over another file, which says what all have: how to log, how to queue, pools",
+    )
     like: dict[str, str] = Field(
         default={}, description="section that an option names, such as a backend's -> section of the list it takes"
     )

@@ -87,7 +87,6 @@ def test_figures_of_rabbitmq_reach_whom_the_site_names():
     ("name", "file", "path", "value"),
     [
         ("nova", "nova.conf", ["DEFAULT", "use_json"], True),
-        ("nova", "nova-cell.conf", ["DEFAULT", "use_json"], True),
         ("nova", "api-uwsgi.ini", ["uwsgi", "logger"], ["oslo stdio:", "own stdio:"]),
         ("rabbitmq", "rabbitmq.conf", ["log.console.formatter"], "json"),
         ("horizon", "settings.json", ["LOGGING", "formatters", "line", "()"], "oslo_log.formatters.JSONFormatter"),
