@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kolla_k8s import places
+from kolla_k8s.checked import load_checked
 from kolla_k8s.cli.definitions import load_catalog, require_known
 from kolla_k8s.compile.digest import chart_digest
 from kolla_k8s.compile.values import values_schema
@@ -20,7 +21,6 @@ from kolla_k8s.orchestrate.plan import Wanted
 from kolla_k8s.site.load import LoadedSite, check_site, read_site
 from kolla_k8s.site.problems import Charts
 from kolla_k8s.site.values import chart_values
-from kolla_k8s.yamlio import load_checked
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kolla_k8s.checked import in_our_words
 from kolla_k8s.compile.memory import DEFINITIONS
 from kolla_k8s.compile.shapes import misshapen
 from kolla_k8s.compile.words import expand
 from kolla_k8s.errors import OutsideError, Problem, UserFilesError
 from kolla_k8s.model.catalog import RELEASES
 from kolla_k8s.model.service import Service
-from kolla_k8s.yamlio import Document, Keys, in_our_words, load
+from kolla_k8s.yamlio import Document, Keys, load
 
 
 @dataclass(frozen=True, slots=True)

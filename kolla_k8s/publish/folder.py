@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from kolla_k8s.alone import writing
+from kolla_k8s.checked import load_checked
 from kolla_k8s.errors import Problem, UserFilesError
 from kolla_k8s.model.helm_files import IndexFile
 from kolla_k8s.publish.package import Package, digest
-from kolla_k8s.yamlio import dump, load_checked
+from kolla_k8s.yamlio import dump
 
 INDEX = "index.yaml"
 COPIED = ("apiVersion", "appVersion", "description", "keywords", "kubeVersion", "maintainers", "annotations", "type")

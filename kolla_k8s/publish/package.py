@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kolla_k8s.checked import load_checked
 from kolla_k8s.errors import OutsideError
 from kolla_k8s.model.helm_files import ChartFile
-from kolla_k8s.yamlio import load_checked
 
 COMPILED = "__pycache__"
 HEADER = bytes.fromhex("1f8b 08 00 00000000 02 ff")  # gzip: no name, no time, best compression, no operating system

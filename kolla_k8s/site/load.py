@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from kolla_k8s.checked import in_our_words
 from kolla_k8s.errors import Problem, UserFilesError
 from kolla_k8s.model.catalog import DEFAULT_RELEASE, Catalog
 from kolla_k8s.model.site import Site
@@ -27,7 +28,7 @@ from kolla_k8s.site.problems import (
     unknown_options,
 )
 from kolla_k8s.suggest import did_you_mean
-from kolla_k8s.yamlio import Document, Keys, in_our_words, load, spell
+from kolla_k8s.yamlio import Document, Keys, load, spell
 
 PRESET_KEYS = frozenset({"apiVersion", "kind", "title"})
 
